@@ -1,0 +1,158 @@
+//! What a client presents to log in, and what is refused in it.
+
+use core::fmt;
+
+use crate::Refusal;
+
+/// How the credentials were proven; the auth server is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// Login and password in clear: USER/PASS, AUTH PLAIN, AUTH LOGIN.
+    Plain,
+    /// A digest over the greeting's challenge (RFC 1939, section 7).
+    Apop,
+    /// A keyed digest over the challenge (RFC 2195).
+    CramMd5,
+    /// A proof outside of POP3, usually the TLS client certificate
+    /// (RFC 4422, appendix A).
+    External,
+}
+
+/// Bytes that never appear in a log or in `Debug` output.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Secret<'a>(&'a [u8]);
+
+impl<'a> Secret<'a> {
+    /// Marks bytes as secret.
+    pub const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// Gives the bytes to whoever checks them.
+    pub const fn expose(self) -> &'a [u8] {
+        self.0
+    }
+}
+
+impl fmt::Debug for Secret<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
+
+/// Where the login name of some [`Credentials`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Login<'a> {
+    /// It came together with the proof.
+    Given(&'a [u8]),
+    /// It came in an earlier line and was handed out by
+    /// [`Action::KeepLogin`](crate::Action::KeepLogin).
+    Kept,
+}
+
+/// A complete login attempt. No field holds a byte that could end a line of
+/// the dialogue with the auth server or the backend, or forge a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Credentials<'a> {
+    /// How to check them.
+    pub method: Method,
+    /// Whose they are.
+    pub login: Login<'a>,
+    /// The password or the 32 hex digits of the digest; empty for
+    /// [`Method::External`].
+    pub secret: Secret<'a>,
+}
+
+/// Takes a login name: not empty, no control character.
+///
+/// # Errors
+///
+/// [`Refusal::InvalidLogin`]
+pub fn login(name: &[u8]) -> Result<&[u8], Refusal> {
+    if name.is_empty() || name.iter().any(u8::is_ascii_control) {
+        return Err(Refusal::InvalidLogin);
+    }
+
+    Ok(name)
+}
+
+/// Takes a password: not empty, no CR, LF or NUL. A password may hold any
+/// other control character.
+///
+/// # Errors
+///
+/// [`Refusal::InvalidPassword`]
+pub fn password(password: &[u8]) -> Result<Secret<'_>, Refusal> {
+    if password.is_empty() || password.iter().any(|b| matches!(b, b'\r' | b'\n' | 0)) {
+        return Err(Refusal::InvalidPassword);
+    }
+
+    Ok(Secret(password))
+}
+
+/// Takes the digest of APOP or CRAM-MD5: 32 hex digits (RFC 1939, section 7;
+/// RFC 2195, section 2).
+///
+/// # Errors
+///
+/// [`Refusal::InvalidDigest`]
+pub fn digest(digest: &[u8]) -> Result<Secret<'_>, Refusal> {
+    if digest.len() != 32 || !digest.iter().all(u8::is_ascii_hexdigit) {
+        return Err(Refusal::InvalidDigest);
+    }
+
+    Ok(Secret(digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::format;
+
+    #[test]
+    fn no_secret_in_debug_output() {
+        let credentials = Credentials {
+            method: Method::Plain,
+            login: Login::Given(b"bob"),
+            secret: Secret::new(b"tanstaaf"),
+        };
+
+        let shown = format!("{credentials:?} {:?}", crate::Action::Authenticate(credentials));
+
+        assert!(shown.contains("Secret(..)"));
+        assert!(!shown.contains("tanstaaf"));
+        assert!(!shown.contains(&format!("{:?}", b"tanstaaf")));
+    }
+
+    #[test]
+    fn login_refuses_every_control_character() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(login(&[b'a', byte]).is_err(), byte < 0x20 || byte == 0x7f, "{byte:#x}");
+        }
+        assert_eq!(login(b""), Err(Refusal::InvalidLogin));
+    }
+
+    #[test]
+    fn password_refuses_line_ends_and_nul_only() {
+        for byte in 0..=u8::MAX {
+            let refused = password(&[b'a', byte]).is_err();
+            assert_eq!(refused, matches!(byte, b'\r' | b'\n' | 0), "{byte:#x}");
+        }
+        assert_eq!(password(b""), Err(Refusal::InvalidPassword));
+    }
+
+    #[test]
+    fn digest_is_32_hex_digits() {
+        assert!(digest(b"c4c9334bac560ecc979e58001b3e22fb").is_ok());
+        assert!(digest(b"C4C9334BAC560ECC979E58001B3E22FB").is_ok());
+        for wrong in [
+            &b""[..],
+            b"c4c9334bac560ecc979e58001b3e22f",
+            b"c4c9334bac560ecc979e58001b3e22fb0",
+            b"g4c9334bac560ecc979e58001b3e22fb",
+            b" 4c9334bac560ecc979e58001b3e22fb",
+        ] {
+            assert_eq!(digest(wrong), Err(Refusal::InvalidDigest));
+        }
+    }
+}

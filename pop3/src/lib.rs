@@ -1,0 +1,32 @@
+//! The AUTHORIZATION state of POP3 (RFC 1939, section 4) without I/O.
+//!
+//! [`Session::next`] takes the bytes that a client has sent and gives back
+//! what to do about them, one [`Action`] at a time: send a reply, check
+//! credentials, start TLS, quit. Sockets, timers, memory and logs are the
+//! caller's; nothing here allocates, panics or performs I/O.
+//!
+//! A line is answered in [`session`]; [`command`] tells what it asks for,
+//! [`sasl`] has a file for each mechanism and [`reply`] the texts.
+
+#![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod apop;
+pub mod capability;
+pub mod command;
+pub mod credentials;
+pub mod line;
+pub mod refusal;
+pub mod reply;
+pub mod sasl;
+pub mod session;
+
+pub use capability::{Capabilities, StartTls};
+pub use credentials::{Credentials, Login, Method, Secret};
+pub use refusal::Refusal;
+pub use reply::Reply;
+pub use sasl::{Mechanism, Methods};
+pub use session::{Action, Policy, Session};

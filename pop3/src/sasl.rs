@@ -1,0 +1,91 @@
+//! SASL in POP3 (RFC 4422, RFC 5034): one file for each mechanism.
+
+use core::ffi::CStr;
+
+pub mod base64;
+pub mod cram_md5;
+pub mod external;
+pub mod login;
+pub mod plain;
+
+/// A SASL mechanism. It is an order: that of the capability list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mechanism {
+    /// RFC 4616
+    Plain,
+    /// Never standardized; described in draft-murchison-sasl-login.
+    Login,
+    /// RFC 2195
+    CramMd5,
+    /// RFC 4422, appendix A
+    External,
+}
+
+impl Mechanism {
+    /// All of them, in the order in which they are announced.
+    pub const ALL: [Self; 4] = [Self::Plain, Self::Login, Self::CramMd5, Self::External];
+
+    /// The registered name.
+    pub const fn name(self) -> &'static [u8] {
+        match self {
+            Self::Plain => b"PLAIN",
+            Self::Login => b"LOGIN",
+            Self::CramMd5 => b"CRAM-MD5",
+            Self::External => b"EXTERNAL",
+        }
+    }
+
+    /// Takes a name in any case; nothing if it is unknown.
+    pub fn parse(name: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The name to log.
+    pub const fn log_text(self) -> &'static CStr {
+        match self {
+            Self::Plain => c"AUTH PLAIN",
+            Self::Login => c"AUTH LOGIN",
+            Self::CramMd5 => c"AUTH CRAM-MD5",
+            Self::External => c"AUTH EXTERNAL",
+        }
+    }
+}
+
+/// The methods of the `pop3_auth` directive.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Methods {
+    /// AUTH PLAIN and AUTH LOGIN are announced. They and USER/PASS are
+    /// accepted either way.
+    pub plain: bool,
+    /// APOP.
+    pub apop: bool,
+    /// AUTH CRAM-MD5.
+    pub cram_md5: bool,
+    /// AUTH EXTERNAL.
+    pub external: bool,
+}
+
+impl Methods {
+    /// The mechanisms to announce.
+    pub fn mechanisms(&self) -> impl Iterator<Item = Mechanism> {
+        Mechanism::ALL.into_iter().filter(|mechanism| match mechanism {
+            Mechanism::Plain | Mechanism::Login => self.plain,
+            Mechanism::CramMd5 => self.cram_md5,
+            Mechanism::External => self.external,
+        })
+    }
+
+    /// Whether the mechanism can be used.
+    pub const fn accept(&self, mechanism: Mechanism) -> bool {
+        match mechanism {
+            Mechanism::Plain | Mechanism::Login => true,
+            Mechanism::CramMd5 => self.cram_md5,
+            Mechanism::External => self.external,
+        }
+    }
+
+    /// Whether a method needs a challenge in the greeting.
+    pub const fn challenge(&self) -> bool {
+        self.apop || self.cram_md5
+    }
+}

@@ -1,0 +1,406 @@
+//! From the socket to the `pop3` crate and back: one client's session up to
+//! the login.
+
+use core::mem;
+
+use pop3::{Action, Credentials, Login, Method, Refusal, Reply, reply, sasl};
+
+use crate::nginx::NoMemory;
+use crate::nginx::heap::Bytes;
+use crate::nginx::log::Log;
+use crate::nginx::relay::Relay;
+use crate::nginx::scratch::Lease;
+use crate::nginx::session::{Broken, Received, Session};
+use crate::output::Output;
+
+/// What is read from a client in one go, in bytes.
+const READ: usize = 16 * 1024;
+
+/// What a session's buffer for an incomplete line starts with and grows by, in
+/// bytes.
+const LINE: usize = 256;
+
+/// What is kept of a session between events. Memory is held only while it is
+/// needed: an idle session has none beyond this.
+#[derive(Default)]
+pub struct State {
+    /// Where the dialogue stands.
+    pub pop3: pop3::Session,
+    /// What the next read event is for.
+    next: Next,
+    /// Input that is not answered yet: an incomplete line, or more while
+    /// `unsent` is there.
+    input: Option<Bytes>,
+    /// Output that the client has not read yet.
+    pub unsent: Option<Bytes>,
+    /// The login of USER or AUTH LOGIN, or of an attempt under way.
+    pub login: Option<Bytes>,
+    /// The password or digest of an attempt under way.
+    pub secret: Option<Bytes>,
+    /// What nginx relays the client's bytes through after the login.
+    pub relay: Option<Relay>,
+}
+
+/// What is to be done when all output has gone.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Next {
+    /// Take more input.
+    #[default]
+    Read,
+    /// Ask the auth server.
+    Authenticate,
+    /// Make the TLS handshake.
+    StartTls,
+    /// Close the connection.
+    Close,
+}
+
+/// Why a session ends before its time.
+enum Fault {
+    Broken,
+    NoMemory,
+}
+
+impl From<Broken> for Fault {
+    fn from(_: Broken) -> Self {
+        Self::Broken
+    }
+}
+
+impl From<NoMemory> for Fault {
+    fn from(_: NoMemory) -> Self {
+        Self::NoMemory
+    }
+}
+
+/// Whether output has gone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    All,
+    /// The client does not read: the rest is in [`State::unsent`].
+    Part,
+}
+
+/// How an event leaves a session.
+enum Outcome {
+    /// Everything is sent; this is next.
+    Next(Next),
+    /// The client has to read first.
+    Sending,
+}
+
+/// Sends the greeting.
+pub fn greet(mut session: Session<'_>) {
+    session.start_timer();
+
+    match send_greeting(&mut session) {
+        // Bytes that came along with a PROXY protocol header or a TLS
+        // handshake raise no event of their own.
+        Ok(Sent::All) if session.tls() || session.ready() => session.read_soon(),
+        Ok(Sent::All) => session.wait_for_input(),
+        Ok(Sent::Part) => session.wait_for_sending(),
+        Err(fault) => end(session, &fault),
+    }
+}
+
+fn send_greeting(session: &mut Session<'_>) -> Result<Sent, Fault> {
+    let mut lease = Lease::take(0, session.log())?;
+    let (_, memory) = lease.memory();
+    let mut output = Output::new(memory);
+
+    output.push(reply::GREETING);
+    if session.conf().policy.methods.challenge() {
+        session.make_challenge()?;
+        output.push(b" ");
+        output.push(session.challenge());
+    } else {
+        output.push(reply::CRLF);
+    }
+
+    flush(session, &mut output)
+}
+
+/// Serves a client that has sent something.
+pub fn read(mut session: Session<'_>) {
+    session.set_action(c"in auth state");
+
+    if session.timed_out() {
+        return session.time_out();
+    }
+    if session.must_close() {
+        session.log().info(0, c"shutdown timeout");
+        return session.close();
+    }
+    if session.sending() {
+        return session.wait_for_sending();
+    }
+
+    match serve(&mut session) {
+        Ok(Outcome::Sending) => session.wait_for_sending(),
+        Ok(Outcome::Next(Next::Read)) if session.ready() => session.read_next_round(),
+        Ok(Outcome::Next(Next::Read)) => session.wait_for_input(),
+        Ok(Outcome::Next(Next::Authenticate)) => session.authenticate(),
+        Ok(Outcome::Next(Next::StartTls)) => session.start_tls(),
+        Ok(Outcome::Next(Next::Close)) => session.close(),
+        Err(fault) => end(session, &fault),
+    }
+}
+
+fn end(session: Session<'_>, fault: &Fault) {
+    match fault {
+        Fault::Broken => session.close(),
+        Fault::NoMemory => session.internal_error(),
+    }
+}
+
+fn serve(session: &mut Session<'_>) -> Result<Outcome, Fault> {
+    session.state().unsent = None;
+    take_up_after_login(session)?;
+
+    let outcome = match mem::take(&mut session.state().next) {
+        Next::Read => serve_input(session)?,
+        next => Outcome::Next(next),
+    };
+    if let Outcome::Next(Next::Authenticate) = outcome {
+        let input = session.state().input.take();
+        let ahead = input.as_ref().map_or(&[][..], Bytes::as_slice);
+        session.state().relay = Some(Relay::new(ahead, session.log())?);
+    }
+    if let Outcome::Next(Next::StartTls) = outcome {
+        session.state().input = None;
+        forget_login(session);
+    }
+
+    Ok(outcome)
+}
+
+/// After a login that failed: takes back what the client had sent ahead.
+fn take_up_after_login(session: &mut Session<'_>) -> Result<(), NoMemory> {
+    let Some(mut relay) = session.state().relay.take() else { return Ok(()) };
+    session.take_buffer_back();
+    forget_login(session);
+
+    let ahead = relay.bytes();
+    if !ahead.is_empty() {
+        session.state().input = Some(Bytes::copy_of(ahead, session.log())?);
+    }
+
+    Ok(())
+}
+
+fn forget_login(session: &mut Session<'_>) {
+    session.state().login = None;
+    session.state().secret = None;
+    session.publish_login();
+    session.publish_secret(Method::Plain);
+}
+
+/// Takes input once, answers the lines in it and keeps the rest.
+fn serve_input(session: &mut Session<'_>) -> Result<Outcome, Fault> {
+    let log = session.log();
+    let room = READ.saturating_add(session.conf().policy.max_line);
+    let mut lease = Lease::take(room, log)?;
+    let (memory, output) = lease.memory();
+    let mut output = Output::new(output);
+
+    let held = session.state().input.take();
+    let head = held.as_ref().map_or(&[][..], Bytes::as_slice);
+    let (filled, ended) = receive(session, head, memory)?;
+    let input = memory.get_mut(..filled).unwrap_or_default();
+
+    let (done, next) = answer(session, input, &mut output)?;
+    session.state().input = keep(input.get(done..).unwrap_or_default(), held, log)?;
+    if next == Some(Next::Authenticate) {
+        // The memory is every session's: no password stays in it.
+        input.fill(0);
+    }
+
+    match next {
+        None => Ok(Outcome::Sending),
+        Some(Next::Read) if ended => finish(session, &mut output, Next::Close),
+        Some(next) => finish(session, &mut output, next),
+    }
+}
+
+/// Puts what was held at the head of `memory` and reads behind it; gives the
+/// bytes in all, and whether the client has closed its side.
+fn receive(
+    session: &mut Session<'_>,
+    head: &[u8],
+    memory: &mut [u8],
+) -> Result<(usize, bool), Fault> {
+    let (place, free) = memory.split_at_mut_checked(head.len()).ok_or(Fault::NoMemory)?;
+    place.copy_from_slice(head);
+    if free.is_empty() {
+        return Ok((head.len(), false));
+    }
+
+    Ok(match session.receive(free)? {
+        Received::Bytes(count) => (head.len().saturating_add(count), false),
+        Received::Nothing => (head.len(), false),
+        Received::End => (head.len(), true),
+    })
+}
+
+/// Keeps input that is not answered yet, where it was held before if there is
+/// room.
+fn keep(rest: &[u8], held: Option<Bytes>, log: Log<'_>) -> Result<Option<Bytes>, NoMemory> {
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    if let Some(mut bytes) = held.filter(|bytes| bytes.capacity() >= rest.len()) {
+        bytes.clear();
+        bytes.append(rest)?;
+        return Ok(Some(bytes));
+    }
+
+    let mut bytes = Bytes::with_capacity(rest.len().max(LINE).next_multiple_of(LINE), log)?;
+    bytes.append(rest)?;
+    Ok(Some(bytes))
+}
+
+/// Answers the lines of `input`. Gives the number of bytes that are done with
+/// and what is next, or nothing if the client has to read first.
+fn answer(
+    session: &mut Session<'_>,
+    input: &mut [u8],
+    output: &mut Output<'_>,
+) -> Result<(usize, Option<Next>), Fault> {
+    let conf = session.conf();
+    let tls = session.tls();
+    let mut done = 0_usize;
+
+    loop {
+        if output.room() < conf.longest_reply && flush(session, output)? == Sent::Part {
+            return Ok((done, None));
+        }
+
+        let unanswered = input.get_mut(done..).unwrap_or_default();
+        let (taken, action) = session.state().pop3.next(unanswered, &conf.policy, tls);
+        done = done.saturating_add(taken);
+
+        let next = match action {
+            None => Next::Read,
+            Some(action) => match act(session, action, output)? {
+                None => continue,
+                Some(next) => next,
+            },
+        };
+        return Ok((done, Some(next)));
+    }
+}
+
+/// Carries an action out; gives what is next if no other line is to be
+/// answered now.
+fn act(
+    session: &mut Session<'_>,
+    action: Action<'_>,
+    output: &mut Output<'_>,
+) -> Result<Option<Next>, Fault> {
+    match action {
+        Action::Reply(reply) => put(session, reply, output),
+        Action::KeepLogin(name, reply) => {
+            keep_login(session, name)?;
+            put(session, reply, output);
+        }
+        Action::Refuse(refused) => {
+            output.push(refused.reason.reply());
+            session.log().client(refused.reason.log_text(), refused.command);
+            if refused.close {
+                if refused.reason != Refusal::TooManyCommands {
+                    session.log().client(c"client sent too many invalid commands", None);
+                }
+                return Ok(Some(Next::Close));
+            }
+        }
+        Action::Authenticate(credentials) => {
+            take_credentials(session, &credentials)?;
+            return Ok(Some(Next::Authenticate));
+        }
+        Action::StartTls => {
+            put(session, reply::OK, output);
+            return Ok(Some(Next::StartTls));
+        }
+        Action::Quit => {
+            put(session, reply::OK, output);
+            return Ok(Some(Next::Close));
+        }
+    }
+
+    Ok(None)
+}
+
+/// Adds a reply to the output, which has room for the longest one.
+fn put(session: &Session<'_>, reply: Reply, output: &mut Output<'_>) {
+    match reply {
+        Reply::Capabilities { tls } => output.push(session.conf().capabilities(tls)),
+        Reply::Mechanisms => output.push(session.conf().mechanisms()),
+        Reply::CramMd5Challenge => {
+            let challenge = session.challenge();
+            let challenge = challenge.strip_suffix(reply::CRLF).unwrap_or(challenge);
+            sasl::cram_md5::write_challenge(challenge, |piece| output.push(piece));
+        }
+        Reply::Line(text) => output.push(text),
+    }
+}
+
+fn keep_login(session: &mut Session<'_>, name: &[u8]) -> Result<(), NoMemory> {
+    let copy = Bytes::copy_of(name, session.log())?;
+    session.state().login = Some(copy);
+    session.publish_login();
+    session.log().debug_login(name);
+
+    Ok(())
+}
+
+/// Copies credentials out of the input for the auth server.
+fn take_credentials(
+    session: &mut Session<'_>,
+    credentials: &Credentials<'_>,
+) -> Result<(), NoMemory> {
+    if let Login::Given(name) = credentials.login {
+        keep_login(session, name)?;
+    }
+    session.state().secret = match credentials.method {
+        Method::External => None,
+        _ => Some(Bytes::copy_of(credentials.secret.expose(), session.log())?),
+    };
+    session.publish_secret(credentials.method);
+
+    Ok(())
+}
+
+/// Sends all output and tells what is next.
+fn finish(
+    session: &mut Session<'_>,
+    output: &mut Output<'_>,
+    next: Next,
+) -> Result<Outcome, Fault> {
+    if flush(session, output)? == Sent::All {
+        return Ok(Outcome::Next(next));
+    }
+
+    session.state().next = next;
+    Ok(Outcome::Sending)
+}
+
+/// Sends what has been gathered. What the client does not take is kept, and
+/// nginx sends it when it does.
+fn flush(session: &mut Session<'_>, output: &mut Output<'_>) -> Result<Sent, Fault> {
+    if output.bytes().is_empty() {
+        return Ok(Sent::All);
+    }
+
+    let count = session.send(output.bytes())?;
+    let unsent = output.bytes().get(count..).unwrap_or_default();
+    let sent = if unsent.is_empty() {
+        Sent::All
+    } else {
+        session.state().unsent = Some(Bytes::copy_of(unsent, session.log())?);
+        session.send_later()?;
+        Sent::Part
+    };
+    output.clear();
+
+    Ok(sent)
+}

@@ -1,0 +1,16 @@
+//! The POP3 front end of nginx's mail proxy, as a dynamic module for an
+//! unmodified nginx.
+//!
+//! The `pop3` crate knows the protocol. Here, [`dialogue`] carries bytes
+//! between it and nginx's event loop and [`conf`] has the directives; under
+//! [`nginx`] are safe wrappers around what they need of nginx, and [`module`]
+//! has the tables by which nginx finds it all.
+
+#![no_std]
+#![deny(unsafe_code)]
+
+mod conf;
+mod dialogue;
+mod module;
+mod nginx;
+mod output;

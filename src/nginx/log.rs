@@ -1,0 +1,90 @@
+//! nginx's error log. No text of a client gets here but a login name that has
+//! passed the checks of the `pop3` crate.
+
+use core::ffi::{CStr, c_int};
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use nginx_sys::{NGX_LOG_INFO, NGX_LOG_NOTICE, ngx_log_error_core, ngx_log_t};
+
+/// The log of a session or of a cycle.
+#[derive(Clone, Copy)]
+pub struct Log<'a> {
+    /// A log that is live for `'a`.
+    raw: NonNull<ngx_log_t>,
+    live: PhantomData<&'a ngx_log_t>,
+}
+
+impl<'a> Log<'a> {
+    /// # Safety
+    ///
+    /// `raw` is live for `'a`.
+    pub const unsafe fn from_raw(raw: NonNull<ngx_log_t>) -> Self {
+        Self { raw, live: PhantomData }
+    }
+
+    /// nginx's pointer.
+    pub const fn as_ptr(self) -> *mut ngx_log_t {
+        self.raw.as_ptr()
+    }
+
+    /// Logs a message at notice level.
+    pub fn notice(self, text: &CStr) {
+        self.write(NGX_LOG_NOTICE, 0, text, c"", c"");
+    }
+
+    /// Logs a message at info level; `errno` adds the text of a system error
+    /// if it is not 0.
+    pub fn info(self, errno: c_int, text: &CStr) {
+        self.write(NGX_LOG_INFO, errno, text, c"", c"");
+    }
+
+    /// Logs what the client did, and in which command if that is known.
+    pub fn client(self, did: &CStr, command: Option<&CStr>) {
+        match command {
+            Some(command) => self.write(NGX_LOG_INFO, 0, did, c" in ", command),
+            None => self.info(0, did),
+        }
+    }
+
+    fn write(self, level: u32, errno: c_int, text: &CStr, joint: &CStr, tail: &CStr) {
+        let level = level as usize;
+        // SAFETY: the log is live, and each "%s" takes one of the strings.
+        unsafe {
+            if (*self.as_ptr()).log_level >= level {
+                ngx_log_error_core(
+                    level,
+                    self.as_ptr(),
+                    errno,
+                    c"%s%s%s".as_ptr(),
+                    text.as_ptr(),
+                    joint.as_ptr(),
+                    tail.as_ptr(),
+                );
+            }
+        }
+    }
+
+    /// Logs a login name at debug level, as the C module does, where nginx is
+    /// built with debug logs.
+    pub fn debug_login(self, name: &[u8]) {
+        #[cfg(ngx_debug)]
+        // SAFETY: the log is live, "%*s" takes a length and a pointer to as
+        // many bytes.
+        unsafe {
+            if (*self.as_ptr()).log_level & nginx_sys::NGX_LOG_DEBUG_MAIL as usize != 0 {
+                ngx_log_error_core(
+                    nginx_sys::NGX_LOG_DEBUG as usize,
+                    self.as_ptr(),
+                    0,
+                    c"pop3 login: \"%*s\"".as_ptr(),
+                    name.len(),
+                    name.as_ptr(),
+                );
+            }
+        }
+
+        #[cfg(not(ngx_debug))]
+        let _ = name;
+    }
+}

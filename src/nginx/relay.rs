@@ -1,0 +1,61 @@
+//! The buffer that nginx's proxy module relays client bytes through after the
+//! login (ngx_mail_proxy_handler()).
+
+use core::mem::size_of;
+
+use nginx_sys::{ngx_buf_t, ngx_pagesize};
+
+use super::NoMemory;
+use super::heap::Bytes;
+use super::log::Log;
+
+/// An `ngx_buf_t` and its memory in one block.
+pub struct Relay {
+    /// Starts with an `ngx_buf_t` whose pointers stay within the rest.
+    block: Bytes,
+}
+
+impl Relay {
+    /// Takes a buffer of a page at least that holds `input`, what the client
+    /// has sent ahead of the login's outcome.
+    pub fn new(input: &[u8], log: Log<'_>) -> Result<Self, NoMemory> {
+        // SAFETY: nginx sets it once at its start.
+        let page = unsafe { ngx_pagesize };
+        let size = input.len().max(page);
+        let mut block =
+            Bytes::with_capacity(size.checked_add(size_of::<ngx_buf_t>()).ok_or(NoMemory)?, log)?;
+        block.grow(usize::MAX);
+
+        let mut relay = Self { block };
+        let buf = relay.buf();
+        // SAFETY: the block starts with zeroed room for an ngx_buf_t, aligned
+        // for any type, and has `size` bytes behind it; `input` fits in them.
+        unsafe {
+            let start = buf.add(1).cast::<u8>();
+            start.copy_from_nonoverlapping(input.as_ptr(), input.len());
+            (*buf).start = start;
+            (*buf).pos = start;
+            (*buf).last = start.add(input.len());
+            (*buf).end = start.add(size);
+            (*buf).set_temporary(1);
+        }
+
+        Ok(relay)
+    }
+
+    /// What stands in the buffer.
+    pub fn bytes(&mut self) -> &[u8] {
+        let buf = self.buf();
+        // SAFETY: nginx moves `pos` and `last` within the buffer only, `pos`
+        // up to `last`.
+        unsafe {
+            let length = (*buf).last.offset_from((*buf).pos);
+            core::slice::from_raw_parts((*buf).pos, usize::try_from(length).unwrap_or(0))
+        }
+    }
+
+    /// nginx's pointer.
+    pub fn buf(&mut self) -> *mut ngx_buf_t {
+        self.block.as_mut_slice().as_mut_ptr().cast()
+    }
+}
