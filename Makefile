@@ -1,0 +1,50 @@
+# Builds for Debian's nginx, or for that of
+# make build NGINX_SOURCE_DIR=... NGINX_BUILD_DIR=...
+
+MODULE = target/release/libngx_mail_pop3_rs_module.so
+
+ifdef NGINX_BUILD_DIR
+NGINX_DIRS = NGINX_SOURCE_DIR=$(NGINX_SOURCE_DIR) NGINX_BUILD_DIR=$(NGINX_BUILD_DIR)
+else
+NGINX_DIRS = $$(tools/nginx debian)
+endif
+
+.DEFAULT_GOAL = help
+.PHONY: help deps build check test demo run clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+deps:  ## Install the Debian packages that building, checks, demo and tests need
+	@tools/deps build check demo test
+
+build:  ## Build the module for Debian's nginx, or for NGINX_SOURCE_DIR and NGINX_BUILD_DIR
+	@tools/deps build
+	dirs="$(NGINX_DIRS)" && env $$dirs cargo build --release --locked
+
+check: build  ## Check formatting, lints, the house rules and the licences
+	cargo fmt --check
+	cargo fmt --check -p pop3
+	dirs="$(NGINX_DIRS)" && env $$dirs cargo clippy --locked --workspace --all-targets -- -D warnings
+	tools/house-rules $(MODULE)
+	@tools/deps check
+	shellcheck -x $$(find tools -maxdepth 1 -type f) .ci/run demo/demo demo/dovecot demo/fill
+	cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
+	cargo deny --locked check bans licenses sources
+
+test: deps  ## Run the unit and property tests, and t/ with three builds of nginx
+	cargo test --locked -p pop3
+	tools/suite full
+	tools/suite no-pop3
+	tools/suite debian
+
+demo: build  ## Show logins through Debian's nginx with the module to a Dovecot
+	@tools/deps demo
+	MODULE=$(MODULE) demo/demo
+
+run: build  ## Start what the demo shows and stay until Ctrl-C
+	@tools/deps demo
+	MODULE=$(MODULE) demo/demo --stay
+
+clean:  ## Remove what was built
+	rm -rf build target
