@@ -1,0 +1,203 @@
+//! Dialogues with known answers.
+
+mod support;
+
+use pop3::reply::{EMPTY_CHALLENGE, OK, PASSWORD_PROMPT, USERNAME_PROMPT};
+use pop3::{Method, Methods, Policy, Refusal, Reply, StartTls};
+use support::{Noted, POLICY, play};
+
+fn play_whole(bytes: &[u8]) -> Vec<Noted> {
+    play(bytes, &[], &POLICY, false)
+}
+
+fn authenticate(method: Method, login: Option<&str>, secret: &str) -> Noted {
+    Noted::Authenticate(method, login.map(|login| login.into()), secret.into())
+}
+
+fn keep(login: &str, reply: Reply) -> Noted {
+    Noted::KeepLogin(login.into(), reply)
+}
+
+#[test]
+fn rfc_1939_user_and_pass() {
+    assert_eq!(
+        play_whole(b"USER mrose\r\nPASS secret\r\n"),
+        [keep("mrose", OK), authenticate(Method::Plain, None, "secret")]
+    );
+}
+
+#[test]
+fn rfc_1939_apop() {
+    let policy = Policy { max_line: 255, ..POLICY };
+    assert_eq!(
+        play(b"APOP mrose c4c9334bac560ecc979e58001b3e22fb\r\n", &[], &policy, false),
+        [authenticate(Method::Apop, Some("mrose"), "c4c9334bac560ecc979e58001b3e22fb")]
+    );
+}
+
+#[test]
+fn rfc_5034_plain_with_and_without_initial_response() {
+    let login = || authenticate(Method::Plain, Some("test"), "test");
+    assert_eq!(play_whole(b"AUTH PLAIN dGVzdAB0ZXN0AHRlc3Q=\r\n"), [login()]);
+    assert_eq!(
+        play_whole(b"auth plain\r\ndGVzdAB0ZXN0AHRlc3Q=\r\n"),
+        [Noted::Reply(EMPTY_CHALLENGE), login()]
+    );
+}
+
+#[test]
+fn rfc_5034_cancelling() {
+    for exchange in ["AUTH PLAIN", "AUTH LOGIN", "AUTH CRAM-MD5", "AUTH EXTERNAL"] {
+        let noted = play_whole(format!("{exchange}\r\n*\r\nNOOP\r\n").as_bytes());
+        assert_eq!(noted[1..], [Noted::Refuse(Refusal::Cancelled), Noted::Reply(OK)]);
+    }
+    assert_eq!(
+        play_whole(b"AUTH LOGIN Ym9i\r\n*\r\n"),
+        [keep("bob", PASSWORD_PROMPT), Noted::Refuse(Refusal::Cancelled)]
+    );
+}
+
+#[test]
+fn login_in_two_messages() {
+    assert_eq!(
+        play_whole(b"AUTH LOGIN\r\nYm9i\r\nc2VjcmV0\r\n"),
+        [
+            Noted::Reply(USERNAME_PROMPT),
+            keep("bob", PASSWORD_PROMPT),
+            authenticate(Method::Plain, None, "secret"),
+        ]
+    );
+}
+
+#[test]
+fn rfc_2195_cram_md5() {
+    let response = b"AUTH CRAM-MD5\r\ndGltIGI5MTNhNjAyYzdlZGE3YTQ5NWI0ZTZlNzMzNGQzODkw\r\n";
+    assert_eq!(
+        play_whole(response),
+        [
+            Noted::Reply(Reply::CramMd5Challenge),
+            authenticate(Method::CramMd5, Some("tim"), "b913a602c7eda7a495b4e6e7334d3890"),
+        ]
+    );
+    assert_eq!(play_whole(b"AUTH CRAM-MD5 dGlt\r\n"), [Noted::Refuse(Refusal::InvalidArguments)]);
+}
+
+#[test]
+fn rfc_4422_external() {
+    assert_eq!(
+        play_whole(b"AUTH EXTERNAL =\r\nAUTH EXTERNAL Ym9i\r\nAUTH EXTERNAL\r\n\r\n"),
+        [
+            authenticate(Method::External, Some(""), ""),
+            authenticate(Method::External, Some("bob"), ""),
+            Noted::Reply(USERNAME_PROMPT),
+            authenticate(Method::External, Some(""), ""),
+        ]
+    );
+}
+
+#[test]
+fn an_empty_initial_response_is_no_login() {
+    assert_eq!(
+        play_whole(b"AUTH PLAIN =\r\nAUTH LOGIN =\r\n"),
+        [Noted::Refuse(Refusal::InvalidMessage), Noted::Refuse(Refusal::InvalidLogin)]
+    );
+}
+
+#[test]
+fn methods_that_are_off() {
+    let policy = Policy { methods: Methods::default(), ..POLICY };
+    let off = Noted::Refuse(Refusal::UnsupportedMethod);
+    assert_eq!(
+        play(
+            b"APOP a c4c9334bac560ecc979e58001b3e22fb\r\nAUTH CRAM-MD5\r\nAUTH EXTERNAL =\r\n\
+              AUTH EXTERNAL\r\nAUTH GSSAPI\r\nAUTH PLAIN\r\n",
+            &[],
+            &policy,
+            false
+        ),
+        [off.clone(), off.clone(), off.clone(), off.clone(), off, Noted::Reply(EMPTY_CHALLENGE)]
+    );
+}
+
+#[test]
+fn user_takes_the_rest_of_the_line_and_pass_all_of_it() {
+    assert_eq!(
+        play_whole(b"USER   a b \r\nPASS  c d \r\n"),
+        [keep("a b ", OK), authenticate(Method::Plain, None, " c d ")]
+    );
+}
+
+#[test]
+fn commands_between_user_and_pass() {
+    assert_eq!(
+        play_whole(b"USER a\r\nNOOP\r\nCAPA\r\nPASS b\r\nUSER a\r\nUSER b\r\nPASS c\r\n"),
+        [
+            keep("a", OK),
+            Noted::Reply(OK),
+            Noted::Reply(Reply::Capabilities { tls: false }),
+            authenticate(Method::Plain, None, "b"),
+            keep("a", OK),
+            Noted::Refuse(Refusal::InvalidState),
+            Noted::Refuse(Refusal::InvalidState),
+        ]
+    );
+}
+
+#[test]
+fn rfc_2595_stls_forgets_the_user() {
+    assert_eq!(
+        play_whole(b"USER a\r\nSTLS\r\nPASS b\r\n"),
+        [keep("a", OK), Noted::StartTls, Noted::Refuse(Refusal::InvalidState)]
+    );
+    assert_eq!(play(b"STLS\r\n", &[], &POLICY, true), [Noted::Refuse(Refusal::TlsUnavailable)]);
+    let off = Policy { starttls: StartTls::Off, ..POLICY };
+    assert_eq!(play(b"STLS\r\n", &[], &off, false), [Noted::Refuse(Refusal::TlsUnavailable)]);
+}
+
+#[test]
+fn commands_that_tolerate_an_argument() {
+    assert_eq!(
+        play_whole(b"CAPA x\r\nNOOP x y z\r\nSTLS now\r\nQUIT bye\r\n"),
+        [
+            Noted::Reply(Reply::Capabilities { tls: false }),
+            Noted::Reply(OK),
+            Noted::StartTls,
+            Noted::Quit,
+        ]
+    );
+}
+
+#[test]
+fn commands_are_limited() {
+    let policy = Policy { max_commands: 2, ..POLICY };
+    assert_eq!(
+        play(b"NOOP\r\nAUTH PLAIN\r\n*\r\nNOOP\r\n", &[], &policy, false),
+        [
+            Noted::Reply(OK),
+            Noted::Reply(EMPTY_CHALLENGE),
+            Noted::Refuse(Refusal::Cancelled),
+            Noted::Close(Refusal::TooManyCommands),
+        ]
+    );
+}
+
+#[test]
+fn a_cancelled_exchange_is_no_error() {
+    let policy = Policy { max_errors: 1, ..POLICY };
+    assert_eq!(
+        play(b"AUTH PLAIN\r\n*\r\nbad\r\n", &[], &policy, false)[1..],
+        [Noted::Refuse(Refusal::Cancelled), Noted::Close(Refusal::UnknownCommand)]
+    );
+}
+
+#[test]
+fn quirk_spaces_at_the_end_of_a_message() {
+    assert_eq!(
+        play_whole(b"AUTH PLAIN\r\n*  \r\nAUTH LOGIN \r\nYm9i  \r\n")[1..],
+        [
+            Noted::Refuse(Refusal::Cancelled),
+            Noted::Reply(USERNAME_PROMPT),
+            keep("bob", PASSWORD_PROMPT),
+        ]
+    );
+}
