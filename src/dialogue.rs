@@ -269,6 +269,7 @@ fn answer(
     let conf = session.conf();
     let tls = session.tls();
     let mut done = 0_usize;
+    let mut lines = 0_usize;
 
     loop {
         if output.room() < conf.longest_reply && flush(session, output)? == Sent::Part {
@@ -278,15 +279,17 @@ fn answer(
         let unanswered = input.get_mut(done..).unwrap_or_default();
         let (taken, action) = session.state().pop3.next(unanswered, &conf.policy, tls);
         done = done.saturating_add(taken);
+        let Some(action) = action else { return Ok((done, Some(Next::Read))) };
 
-        let next = match action {
-            None => Next::Read,
-            Some(action) => match act(session, action, output)? {
-                None => continue,
-                Some(next) => next,
-            },
-        };
-        return Ok((done, Some(next)));
+        lines = lines.saturating_add(1);
+        if lines == 2 {
+            // The replies to a client that pipelines may go in several sends:
+            // none is to wait for the acknowledgement of the one before.
+            session.send_without_delay();
+        }
+        if let Some(next) = act(session, action, output)? {
+            return Ok((done, Some(next)));
+        }
     }
 }
 
@@ -391,13 +394,19 @@ fn flush(session: &mut Session<'_>, output: &mut Output<'_>) -> Result<Sent, Fau
         return Ok(Sent::All);
     }
 
-    let count = session.send(output.bytes())?;
-    let unsent = output.bytes().get(count..).unwrap_or_default();
-    let sent = if unsent.is_empty() {
+    // OpenSSL wants a write that could not be completed to be tried again from
+    // the same memory, as nginx does not set SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER.
+    let log = session.log();
+    let kept = if session.tls() { Some(Bytes::copy_of(output.bytes(), log)?) } else { None };
+    let bytes = kept.as_ref().map_or(output.bytes(), Bytes::as_slice);
+
+    let count = session.send(bytes)?;
+    let sent = if count == bytes.len() {
         Sent::All
     } else {
-        session.state().unsent = Some(Bytes::copy_of(unsent, session.log())?);
-        session.send_later()?;
+        let unsent = kept.map_or_else(|| Bytes::copy_of(output.bytes(), log), Ok)?;
+        session.state().unsent = Some(unsent);
+        session.send_later(count)?;
         Sent::Part
     };
     output.clear();

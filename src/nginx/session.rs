@@ -9,7 +9,7 @@ use core::ptr::{self, NonNull};
 use nginx_sys::{
     NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_event_t,
     ngx_handle_read_event, ngx_handle_write_event, ngx_pool_cleanup_add, ngx_post_event,
-    ngx_posted_events, ngx_posted_next_events, ngx_str_t,
+    ngx_posted_events, ngx_posted_next_events, ngx_str_t, ngx_tcp_nodelay,
 };
 
 use super::NoMemory;
@@ -215,12 +215,13 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Has [`State::unsent`] sent when the client reads again; then nginx calls
-    /// the read handler (ngx_mail_send()).
-    pub fn send_later(&mut self) -> Result<(), Broken> {
-        let out = self.state().unsent.as_ref().map_or(ngx_str_t::empty(), |unsent| ngx_str_t {
-            data: unsent.as_slice().as_ptr().cast_mut(),
-            len: unsent.as_slice().len(),
+    /// Has [`State::unsent`] from `at` on sent when the client reads again;
+    /// then nginx calls the read handler (ngx_mail_send()).
+    pub fn send_later(&mut self, at: usize) -> Result<(), Broken> {
+        let unsent = self.state().unsent.as_ref().and_then(|unsent| unsent.as_slice().get(at..));
+        let out = unsent.map_or(ngx_str_t::empty(), |unsent| ngx_str_t {
+            data: unsent.as_ptr().cast_mut(),
+            len: unsent.len(),
         });
         // SAFETY: the invariant; `unsent` stays until nginx has sent it, which
         // sending() tells.
@@ -233,6 +234,13 @@ impl<'a> Session<'a> {
             ngx_handle_write_event(write, 0)
         };
         if rc == NGX_OK as isize { Ok(()) } else { Err(Broken) }
+    }
+
+    /// Has what is sent leave at once from now on (TCP_NODELAY).
+    pub fn send_without_delay(&mut self) {
+        // SAFETY: the invariant. If it fails, nginx has logged it, and replies
+        // come later than they could.
+        unsafe { ngx_tcp_nodelay(self.connection()) };
     }
 
     /// Has the read handler called once the output is sent.
