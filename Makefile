@@ -28,12 +28,13 @@ check: build  ## Check formatting, lints, the house rules and the licences
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo clippy --locked --workspace --all-targets -- -D warnings
 	tools/house-rules $(MODULE)
 	@tools/deps check
-	shellcheck -x $$(find tools -maxdepth 1 -type f) .ci/run demo/demo demo/dovecot demo/fill
+	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t') .ci/run demo/demo demo/dovecot demo/fill
 	cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --locked check bans licenses sources
 
-test: deps  ## Run the unit and property tests, and t/ with three builds of nginx
+test: deps  ## Run the unit and property tests, what the build refuses, and t/ with three nginx
 	cargo test --locked -p pop3
+	tools/test-build
 	tools/suite full
 	tools/suite no-pop3
 	tools/suite debian
