@@ -53,6 +53,9 @@ pub struct Refused {
     pub close: bool,
 }
 
+/// Why a line is refused, and the name to log of the command or mechanism.
+struct Fault(Refusal, Option<&'static CStr>);
+
 /// What the next line is taken for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
@@ -98,29 +101,21 @@ impl Session {
         self.state = State::Start;
 
         let answered = match (state, line) {
-            (_, Line::TooLong) => Err((Refusal::LineTooLong, None)),
-            (State::Exchange(mechanism), Line::Text(text)) => {
-                self.message(mechanism, text).map_err(|reason| (reason, Some(mechanism.log_text())))
-            }
-            (State::LoginPassword, Line::Text(text)) => {
-                login_password(text).map_err(|reason| (reason, Some(Mechanism::Login.log_text())))
-            }
+            (_, Line::TooLong) => Err(Fault(Refusal::LineTooLong, None)),
+            (State::Exchange(mechanism), Line::Text(text)) => not_cancelled(text)
+                .and_then(|text| self.message(mechanism, text))
+                .map_err(|reason| Fault(reason, Some(mechanism.log_text()))),
+            (State::LoginPassword, Line::Text(text)) => login_password(text)
+                .map_err(|reason| Fault(reason, Some(Mechanism::Login.log_text()))),
             (State::Start | State::User, Line::Text(text)) => {
-                let command = Command::parse(text);
-                let name = command.keyword.map(Keyword::log_text);
-                self.command(command, state, policy, tls).map_err(|reason| (reason, name))
+                self.command(Command::parse(text), state, policy, tls)
             }
         };
 
-        answered.unwrap_or_else(|(reason, command)| self.refuse(reason, command, policy))
+        answered.unwrap_or_else(|fault| self.refuse(&fault, policy))
     }
 
-    fn refuse(
-        &mut self,
-        reason: Refusal,
-        command: Option<&'static CStr>,
-        policy: &Policy,
-    ) -> Action<'static> {
+    fn refuse(&mut self, &Fault(reason, command): &Fault, policy: &Policy) -> Action<'static> {
         self.errors = self.errors.saturating_add(usize::from(reason.is_error()));
         let close = reason == Refusal::TooManyCommands
             || (reason.is_error() && self.errors >= policy.max_errors);
@@ -134,13 +129,16 @@ impl Session {
         state: State,
         policy: &Policy,
         tls: bool,
-    ) -> Result<Action<'a>, Refusal> {
+    ) -> Result<Action<'a>, Fault> {
         self.commands = self.commands.saturating_add(1);
         if self.commands > policy.max_commands {
-            return Err(Refusal::TooManyCommands);
+            return Err(Fault(Refusal::TooManyCommands, None));
         }
 
-        match (command.keyword.ok_or(Refusal::UnknownCommand)?, state) {
+        let Some(keyword) = command.keyword else {
+            return Err(Fault(Refusal::UnknownCommand, None));
+        };
+        let answered = match (keyword, state) {
             (Keyword::Noop, _) => {
                 self.state = state;
                 Ok(Action::Reply(reply::OK))
@@ -159,9 +157,11 @@ impl Session {
             }
             (Keyword::User, State::Start) => self.user(command.argument),
             (Keyword::Apop, State::Start) => apop(command.argument, policy),
-            (Keyword::Auth, State::Start) => self.auth(command.argument, policy),
+            (Keyword::Auth, State::Start) => return self.auth(command.argument, policy),
             _ => Err(Refusal::InvalidState),
-        }
+        };
+
+        answered.map_err(|reason| Fault(reason, Some(keyword.log_text())))
     }
 
     /// USER name (RFC 1939, section 7).
@@ -177,16 +177,16 @@ impl Session {
     }
 
     /// AUTH [mechanism [initial-response]] (RFC 5034, section 4).
-    fn auth<'a>(&mut self, argument: &'a mut [u8], policy: &Policy) -> Result<Action<'a>, Refusal> {
+    fn auth<'a>(&mut self, argument: &'a mut [u8], policy: &Policy) -> Result<Action<'a>, Fault> {
         let mut words = words(argument);
         let Some(name) = words.next() else {
             return Ok(Action::Reply(Reply::Mechanisms));
         };
         let mechanism = Mechanism::parse(name)
             .filter(|&mechanism| policy.methods.accept(mechanism))
-            .ok_or(Refusal::UnsupportedMethod)?;
+            .ok_or(Fault(Refusal::UnsupportedMethod, Some(Keyword::Auth.log_text())))?;
 
-        match (words.next(), words.next()) {
+        let answered = match (words.next(), words.next()) {
             (None, _) => {
                 self.state = State::Exchange(mechanism);
                 Ok(Action::Reply(match mechanism {
@@ -197,23 +197,17 @@ impl Session {
             }
             // In CRAM-MD5 the server goes first: no initial response.
             (Some(response), None) if mechanism != Mechanism::CramMd5 => {
-                self.decoded(mechanism, if response == b"=" { &mut [] } else { response })
+                self.message(mechanism, if response == b"=" { &mut [] } else { response })
             }
             _ => Err(Refusal::InvalidArguments),
-        }
+        };
+
+        answered.map_err(|reason| Fault(reason, Some(mechanism.log_text())))
     }
 
-    /// The client's line in an exchange.
+    /// The client's first message: an initial response or the answer to a
+    /// challenge.
     fn message<'a>(
-        &mut self,
-        mechanism: Mechanism,
-        line: &'a mut [u8],
-    ) -> Result<Action<'a>, Refusal> {
-        self.decoded(mechanism, not_cancelled(line)?)
-    }
-
-    /// The client's first message: an initial response or an answer.
-    fn decoded<'a>(
         &mut self,
         mechanism: Mechanism,
         text: &'a mut [u8],

@@ -15,6 +15,7 @@ use IO::Select;
 use IO::Socket::INET;
 use MIME::Base64 qw/ encode_base64 decode_base64 /;
 use POSIX qw//;
+use Socket qw/ IPPROTO_TCP TCP_CORK /;
 use Time::HiRes qw/ time sleep /;
 
 use Test::Nginx;
@@ -22,7 +23,7 @@ use Test::Nginx;
 our @EXPORT = qw/
 	start_daemons
 	auth_requests auth_take backend_lines backend_take
-	command replies multiline closed starttls
+	command replies multiline closed starttls receive segment
 	b64 unb64 sasl_plain challenge cram_md5 apop
 	nginx_test create_certificate
 	wait_until worker_pid worker_fds worker_rss
@@ -551,6 +552,46 @@ sub starttls {
 	return defined IO::Socket::SSL->start_SSL($socket,
 		SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE(),
 		Timeout => $TIMEOUT, %args);
+}
+
+# Bytes in as few segments as can be, and with the FIN if nothing follows:
+# print() writes 8 KB at a time.
+
+sub segment {
+	my ($s, $bytes, %args) = @_;
+
+	my $socket = $s->socket();
+
+	$socket->blocking(1);
+	$socket->setsockopt(IPPROTO_TCP, TCP_CORK, 1);
+
+	while (length $bytes) {
+		my $n = $socket->syswrite($bytes) or last;
+		substr($bytes, 0, $n) = '';
+	}
+
+	shutdown($socket, 1) if $args{fin};
+	$socket->setsockopt(IPPROTO_TCP, TCP_CORK, 0);
+}
+
+# The next $n bytes, fewer when no more come.  Lines that were read before must
+# have been the last ones that were there.
+
+sub receive {
+	my ($s, $n) = @_;
+
+	my ($socket, $bytes) = ($s->socket(), '');
+
+	$socket->blocking(0);
+
+	while (length $bytes < $n) {
+		my $got = $socket->sysread($bytes, $n - length $bytes, length $bytes);
+
+		next if $got;
+		last if defined $got || !$!{EAGAIN} || !$s->can_read($TIMEOUT);
+	}
+
+	return $bytes;
 }
 
 ###############################################################################
