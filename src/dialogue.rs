@@ -5,20 +5,13 @@ use core::mem;
 
 use pop3::{Action, Credentials, Login, Method, Refusal, Reply, reply, sasl};
 
-use crate::nginx::NoMemory;
 use crate::nginx::heap::Bytes;
-use crate::nginx::log::Log;
 use crate::nginx::relay::Relay;
 use crate::nginx::scratch::Lease;
-use crate::nginx::session::{Broken, Received, Session};
+use crate::nginx::session::Session;
+use crate::nginx::{Fault, NoMemory};
 use crate::output::Output;
-
-/// What is read from a client in one go, in bytes.
-const READ: usize = 16 * 1024;
-
-/// What a session's buffer for an incomplete line starts with and grows by, in
-/// bytes.
-const LINE: usize = 256;
+use crate::transfer::{READ, Sent, flush, keep, receive};
 
 /// What is kept of a session between events. Memory is held only while it is
 /// needed: an idle session has none beyond this.
@@ -53,32 +46,6 @@ enum Next {
     StartTls,
     /// Close the connection.
     Close,
-}
-
-/// Why a session ends before its time.
-enum Fault {
-    Broken,
-    NoMemory,
-}
-
-impl From<Broken> for Fault {
-    fn from(_: Broken) -> Self {
-        Self::Broken
-    }
-}
-
-impl From<NoMemory> for Fault {
-    fn from(_: NoMemory) -> Self {
-        Self::NoMemory
-    }
-}
-
-/// Whether output has gone.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Sent {
-    All,
-    /// The client does not read: the rest is in [`State::unsent`].
-    Part,
 }
 
 /// How an event leaves a session.
@@ -120,15 +87,11 @@ fn send_greeting(session: &mut Session<'_>) -> Result<Sent, Fault> {
     flush(session, &mut output)
 }
 
-/// Serves a client that has sent something.
+/// Serves a client that has sent something, or whose time is over.
 pub fn read(mut session: Session<'_>) {
     session.set_action(c"in auth state");
 
-    if session.timed_out() {
-        return session.time_out();
-    }
-    if session.must_close() {
-        session.log().info(0, c"shutdown timeout");
+    if session.over() {
         return session.close();
     }
     if session.sending() {
@@ -140,10 +103,15 @@ pub fn read(mut session: Session<'_>) {
         Ok(Outcome::Next(Next::Read)) if session.ready() => session.read_next_round(),
         Ok(Outcome::Next(Next::Read)) => session.wait_for_input(),
         Ok(Outcome::Next(Next::Authenticate)) => session.authenticate(),
-        Ok(Outcome::Next(Next::StartTls)) => session.start_tls(),
+        Ok(Outcome::Next(Next::StartTls)) => session.wait_for_handshake(),
         Ok(Outcome::Next(Next::Close)) => session.close(),
         Err(fault) => end(session, &fault),
     }
+}
+
+/// Goes on with a client that was told to start TLS.
+pub fn start_tls(session: Session<'_>) {
+    if session.over() { session.close() } else { session.handshake() }
 }
 
 fn end(session: Session<'_>, fault: &Fault) {
@@ -210,53 +178,14 @@ fn serve_input(session: &mut Session<'_>) -> Result<Outcome, Fault> {
 
     let (done, next) = answer(session, input, &mut output)?;
     session.state().input = keep(input.get(done..).unwrap_or_default(), held, log)?;
-    if next == Some(Next::Authenticate) {
-        // The memory is every session's: no password stays in it.
-        input.fill(0);
-    }
+    // The memory is every session's: no secret stays in it.
+    input.fill(0);
 
     match next {
         None => Ok(Outcome::Sending),
         Some(Next::Read) if ended => finish(session, &mut output, Next::Close),
         Some(next) => finish(session, &mut output, next),
     }
-}
-
-/// Puts what was held at the head of `memory` and reads behind it; gives the
-/// bytes in all, and whether the client has closed its side.
-fn receive(
-    session: &mut Session<'_>,
-    head: &[u8],
-    memory: &mut [u8],
-) -> Result<(usize, bool), Fault> {
-    let (place, free) = memory.split_at_mut_checked(head.len()).ok_or(Fault::NoMemory)?;
-    place.copy_from_slice(head);
-    if free.is_empty() {
-        return Ok((head.len(), false));
-    }
-
-    Ok(match session.receive(free)? {
-        Received::Bytes(count) => (head.len().saturating_add(count), false),
-        Received::Nothing => (head.len(), false),
-        Received::End => (head.len(), true),
-    })
-}
-
-/// Keeps input that is not answered yet, where it was held before if there is
-/// room.
-fn keep(rest: &[u8], held: Option<Bytes>, log: Log<'_>) -> Result<Option<Bytes>, NoMemory> {
-    if rest.is_empty() {
-        return Ok(None);
-    }
-    if let Some(mut bytes) = held.filter(|bytes| bytes.capacity() >= rest.len()) {
-        bytes.clear();
-        bytes.append(rest)?;
-        return Ok(Some(bytes));
-    }
-
-    let mut bytes = Bytes::with_capacity(rest.len().max(LINE).next_multiple_of(LINE), log)?;
-    bytes.append(rest)?;
-    Ok(Some(bytes))
 }
 
 /// Answers the lines of `input`. Gives the number of bytes that are done with
@@ -385,31 +314,4 @@ fn finish(
 
     session.state().next = next;
     Ok(Outcome::Sending)
-}
-
-/// Sends what has been gathered. What the client does not take is kept, and
-/// nginx sends it when it does.
-fn flush(session: &mut Session<'_>, output: &mut Output<'_>) -> Result<Sent, Fault> {
-    if output.bytes().is_empty() {
-        return Ok(Sent::All);
-    }
-
-    // OpenSSL wants a write that could not be completed to be tried again from
-    // the same memory, as nginx does not set SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER.
-    let log = session.log();
-    let kept = if session.tls() { Some(Bytes::copy_of(output.bytes(), log)?) } else { None };
-    let bytes = kept.as_ref().map_or(output.bytes(), Bytes::as_slice);
-
-    let count = session.send(bytes)?;
-    let sent = if count == bytes.len() {
-        Sent::All
-    } else {
-        let unsent = kept.map_or_else(|| Bytes::copy_of(output.bytes(), log), Ok)?;
-        session.state().unsent = Some(unsent);
-        session.send_later(count)?;
-        Sent::Part
-    };
-    output.clear();
-
-    Ok(sent)
 }

@@ -42,6 +42,21 @@ pub mod mail {
 #[derive(Clone, Copy, Debug)]
 pub struct NoMemory;
 
+/// Why a session cannot go on.
+#[derive(Clone, Copy, Debug)]
+pub enum Fault {
+    /// The connection is broken.
+    Broken,
+    /// An allocation failed.
+    NoMemory,
+}
+
+impl From<NoMemory> for Fault {
+    fn from(_: NoMemory) -> Self {
+        Self::NoMemory
+    }
+}
+
 /// A text as nginx's tables have it; the NUL behind it is for strcmp().
 pub const fn string(text: &'static CStr) -> ngx_str_t {
     ngx_str_t { data: text.as_ptr().cast_mut().cast(), len: text.count_bytes() }

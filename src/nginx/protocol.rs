@@ -80,3 +80,9 @@ pub unsafe extern "C" fn read_event(event: *mut ngx_event_t) {
     // was called; nginx does nothing more with the session after this call.
     dialogue::read(unsafe { Session::from_event(event) });
 }
+
+/// After STLS, the client has sent something or the time is over.
+pub unsafe extern "C" fn handshake_event(event: *mut ngx_event_t) {
+    // SAFETY: as in read_event().
+    dialogue::start_tls(unsafe { Session::from_event(event) });
+}

@@ -12,14 +12,14 @@ use nginx_sys::{
     ngx_posted_events, ngx_posted_next_events, ngx_str_t, ngx_tcp_nodelay,
 };
 
-use super::NoMemory;
 use super::log::Log;
 use super::mail::{
     NGX_MAIL_AUTH_APOP, NGX_MAIL_AUTH_CRAM_MD5, NGX_MAIL_AUTH_EXTERNAL, NGX_MAIL_AUTH_PLAIN,
     ngx_mail_auth, ngx_mail_close_connection, ngx_mail_core_srv_conf_t, ngx_mail_salt,
     ngx_mail_session_internal_server_error, ngx_mail_session_t, ngx_mail_starttls_handler,
 };
-use super::protocol::read_event;
+use super::protocol::{handshake_event, read_event};
+use super::{Fault, NoMemory};
 use crate::conf::ServerConf;
 use crate::dialogue::State;
 use crate::module;
@@ -41,9 +41,6 @@ pub enum Received {
     /// The client has closed its side.
     End,
 }
-
-/// The connection is broken.
-pub struct Broken;
 
 impl<'a> Session<'a> {
     /// Gives a new session its [`State`].
@@ -132,17 +129,23 @@ impl<'a> Session<'a> {
         unsafe { (*(*self.connection()).log).action = action.as_ptr().cast_mut() };
     }
 
-    /// Whether the time before the login is over.
-    pub fn timed_out(&self) -> bool {
-        // SAFETY: the invariant.
-        unsafe { (*self.read()).timedout() != 0 }
-    }
-
-    /// Whether a worker that shuts down has waited for long enough
+    /// Whether the session has to be closed, and logs why: the time before the
+    /// login is over, or a worker that shuts down has waited for long enough
     /// (worker_shutdown_timeout).
-    pub fn must_close(&self) -> bool {
+    pub fn over(&self) -> bool {
         // SAFETY: the invariant.
-        unsafe { (*self.connection()).close() != 0 }
+        unsafe {
+            if (*self.read()).timedout() != 0 {
+                self.log().info(NGX_ETIMEDOUT as _, c"client timed out");
+                (*self.connection()).set_timedout(1);
+                return true;
+            }
+            if (*self.connection()).close() != 0 {
+                self.log().info(0, c"shutdown timeout");
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether the client's bytes come through TLS.
@@ -181,12 +184,12 @@ impl<'a> Session<'a> {
     }
 
     /// Reads from the client.
-    pub fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Broken> {
+    pub fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
         let connection = self.connection();
         // SAFETY: the invariant; `recv` of a live connection is set, and
         // writes to the memory that it is given.
         let n = unsafe {
-            let recv = (*connection).recv.ok_or(Broken)?;
+            let recv = (*connection).recv.ok_or(Fault::Broken)?;
             recv(connection, memory.as_mut_ptr(), memory.len())
         };
 
@@ -194,30 +197,30 @@ impl<'a> Session<'a> {
             Ok(0) => Ok(Received::End),
             Ok(n) => Ok(Received::Bytes(n)),
             Err(_) if n == NGX_AGAIN as isize => Ok(Received::Nothing),
-            Err(_) => Err(Broken),
+            Err(_) => Err(Fault::Broken),
         }
     }
 
     /// Sends to the client; gives how many bytes have gone.
-    pub fn send(&mut self, bytes: &[u8]) -> Result<usize, Broken> {
+    pub fn send(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         let connection = self.connection();
         // SAFETY: the invariant; `send` of a live connection is set, and only
         // reads the bytes.
         let n = unsafe {
-            let send = (*connection).send.ok_or(Broken)?;
+            let send = (*connection).send.ok_or(Fault::Broken)?;
             send(connection, bytes.as_ptr().cast_mut(), bytes.len())
         };
 
         match usize::try_from(n) {
             Ok(n) => Ok(n),
-            Err(_) if n == NGX_ERROR as isize => Err(Broken),
+            Err(_) if n == NGX_ERROR as isize => Err(Fault::Broken),
             Err(_) => Ok(0),
         }
     }
 
     /// Has [`State::unsent`] from `at` on sent when the client reads again;
     /// then nginx calls the read handler (ngx_mail_send()).
-    pub fn send_later(&mut self, at: usize) -> Result<(), Broken> {
+    pub fn send_later(&mut self, at: usize) -> Result<(), Fault> {
         let unsent = self.state().unsent.as_ref().and_then(|unsent| unsent.as_slice().get(at..));
         let out = unsent.map_or(ngx_str_t::empty(), |unsent| ngx_str_t {
             data: unsent.as_ptr().cast_mut(),
@@ -233,7 +236,7 @@ impl<'a> Session<'a> {
             ngx_add_timer(write, (*self.core_conf()).timeout);
             ngx_handle_write_event(write, 0)
         };
-        if rc == NGX_OK as isize { Ok(()) } else { Err(Broken) }
+        if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
     }
 
     /// Has what is sent leave at once from now on (TCP_NODELAY).
@@ -341,12 +344,12 @@ impl<'a> Session<'a> {
         unsafe { (*self.raw.as_ptr()).buffer = ptr::null_mut() };
     }
 
-    /// Has nginx make the TLS handshake; then it calls `init_protocol`.
-    pub fn start_tls(self) {
+    /// Has the TLS handshake made when the client begins it.
+    pub fn wait_for_handshake(self) {
         // SAFETY: the invariant.
         let rc = unsafe {
             let read = self.read();
-            (*read).handler = Some(ngx_mail_starttls_handler);
+            (*read).handler = Some(handshake_event);
             if (*read).ready() != 0 {
                 ngx_post_event(read, &raw mut ngx_posted_events);
             }
@@ -357,12 +360,10 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Closes because the time is over.
-    pub fn time_out(self) {
-        self.log().info(NGX_ETIMEDOUT as _, c"client timed out");
+    /// Makes the TLS handshake; nginx calls `init_protocol` when it is done.
+    pub fn handshake(self) {
         // SAFETY: the invariant.
-        unsafe { (*self.connection()).set_timedout(1) };
-        self.close();
+        unsafe { ngx_mail_starttls_handler(self.read()) };
     }
 
     /// Sends the reply for an error of ours and closes.
