@@ -18,6 +18,10 @@ const MAX_COMMANDS: usize = 1000;
 /// (RFC 2449, section 4).
 const COMMAND: usize = 255;
 
+/// The most that `pop3_client_buffer` may be, in bytes. The worker's memory for
+/// input grows with the longest line that comes.
+const MAX_LINE: usize = 1024 * 1024;
+
 /// A bound on the length of each reply that does not depend on the
 /// configuration, and of a challenge without the server's name.
 const REPLY: usize = 128;
@@ -236,12 +240,12 @@ impl Directive for ClientBuffer {
         }
 
         let value = cf.value(0).unwrap_or(ngx_str_t::empty());
-        let Some(size) = parse_size(value).filter(|&size| size > 0) else {
+        let Some(size) = parse_size(value).filter(|&size| (1..=MAX_LINE).contains(&size)) else {
             return Err(cf.refuse(
                 c"invalid size",
                 value.as_bytes(),
-                c"in the \"pop3_client_buffer\" directive, use a number of bytes above 0, such as \
-                  \"4k\"",
+                c"in the \"pop3_client_buffer\" directive, use a number of bytes from 1 to 1m, \
+                  such as \"4k\"",
             ));
         };
         if size < COMMAND {

@@ -59,6 +59,7 @@ enum Outcome {
 /// Sends the greeting.
 pub fn greet(mut session: Session<'_>) {
     session.start_timer();
+    session.take_input();
 
     match send_greeting(&mut session) {
         // Bytes that came along with a PROXY protocol header or a TLS
@@ -85,6 +86,18 @@ fn send_greeting(session: &mut Session<'_>) -> Result<Sent, Fault> {
     }
 
     flush(session, &mut output)
+}
+
+/// Begins anew after a TLS handshake.
+pub fn resume(mut session: Session<'_>) {
+    session.take_input();
+    read(session);
+}
+
+/// Begins anew after a login that failed, when the present event is done.
+pub fn resume_soon(mut session: Session<'_>) {
+    session.take_input();
+    session.read_soon();
 }
 
 /// Serves a client that has sent something, or whose time is over.
@@ -166,22 +179,24 @@ fn forget_login(session: &mut Session<'_>) {
 /// Takes input once, answers the lines in it and keeps the rest.
 fn serve_input(session: &mut Session<'_>) -> Result<Outcome, Fault> {
     let log = session.log();
-    let room = READ.saturating_add(session.conf().policy.max_line);
-    let mut lease = Lease::take(room, log)?;
+    let held = session.state().input.take();
+    let head = held.as_ref().map_or(&[][..], Bytes::as_slice);
+    let mut lease = Lease::take(READ.saturating_add(head.len()), log)?;
     let (memory, output) = lease.memory();
     let mut output = Output::new(output);
 
-    let held = session.state().input.take();
-    let head = held.as_ref().map_or(&[][..], Bytes::as_slice);
     let (filled, ended) = receive(session, head, memory)?;
     let input = memory.get_mut(..filled).unwrap_or_default();
-
-    let (done, next) = answer(session, input, &mut output)?;
-    session.state().input = keep(input.get(done..).unwrap_or_default(), held, log)?;
+    let answered = answer(session, input, &mut output);
+    let rest = match answered {
+        Ok((done, _)) => keep(input.get(done..).unwrap_or_default(), held, log),
+        Err(_) => Ok(None),
+    };
     // The memory is every session's: no secret stays in it.
     input.fill(0);
 
-    match next {
+    session.state().input = rest?;
+    match answered?.1 {
         None => Ok(Outcome::Sending),
         Some(Next::Read) if ended => finish(session, &mut output, Next::Close),
         Some(next) => finish(session, &mut output, next),

@@ -15,11 +15,11 @@ use crate::nginx::mail::{
 };
 use crate::nginx::protocol::PROTOCOL;
 
-/// A table that nginx, which has one thread, reads or writes.
+/// A table that nginx only reads.
 #[repr(transparent)]
 struct Table<T>(T);
 
-// SAFETY: nginx reads the tables and writes to them in its only thread.
+// SAFETY: nothing writes to it.
 unsafe impl<T> Sync for Table<T> {}
 
 static mut COMMANDS: [ngx_command_t; 5] = [

@@ -43,20 +43,21 @@ pub fn receive(
     })
 }
 
-/// Keeps input that is not answered yet, where it was held before if there is
-/// room.
+/// Keeps input that is not answered yet, in the memory where it was held before
+/// if that has the right size.
 pub fn keep(rest: &[u8], held: Option<Bytes>, log: Log<'_>) -> Result<Option<Bytes>, NoMemory> {
     if rest.is_empty() {
         return Ok(None);
     }
-    if let Some(mut bytes) = held.filter(|bytes| bytes.capacity() >= rest.len()) {
-        bytes.clear();
-        bytes.append(rest)?;
-        return Ok(Some(bytes));
-    }
 
-    let mut bytes = Bytes::with_capacity(rest.len().max(LINE).next_multiple_of(LINE), log)?;
+    let size = rest.len().checked_next_multiple_of(LINE).ok_or(NoMemory)?;
+    let mut bytes = match held.filter(|bytes| bytes.capacity() == size) {
+        Some(bytes) => bytes,
+        None => Bytes::with_capacity(size, log)?,
+    };
+    bytes.clear();
     bytes.append(rest)?;
+
     Ok(Some(bytes))
 }
 

@@ -50,10 +50,10 @@ impl Bytes {
         unsafe { slice::from_raw_parts(self.data(), self.header().length) }
     }
 
-    /// The bytes.
-    pub fn as_mut_slice(&mut self) -> &mut [u8] {
-        // SAFETY: the block's invariant, and `&mut self`.
-        unsafe { slice::from_raw_parts_mut(self.data(), self.header().length) }
+    /// The place of the first byte. It stays the same until the bytes go; what
+    /// is written there must not be referred to otherwise at that time.
+    pub const fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.data()
     }
 
     /// The room behind the bytes.

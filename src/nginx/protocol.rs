@@ -61,16 +61,16 @@ unsafe extern "C" fn init_session(s: *mut ngx_mail_session_t, _c: *mut ngx_conne
 unsafe extern "C" fn init_protocol(event: *mut ngx_event_t) {
     // SAFETY: the mail core gives the read event of a session for which
     // init_session was called, and does nothing more with it after this call.
-    dialogue::read(unsafe { Session::from_event(event) });
+    dialogue::resume(unsafe { Session::from_event(event) });
 }
 
 /// A login has failed and the session is kept. The mail core goes on with the
 /// session after this call, so all that is done here is to have the read
 /// handler called later.
 unsafe extern "C" fn auth_state(event: *mut ngx_event_t) {
-    // SAFETY: as in init_protocol(); read_soon() leaves the session alive
+    // SAFETY: as in init_protocol(); resume_soon() leaves the session alive
     // unless the event cannot be added, which the caller looks for.
-    unsafe { Session::from_event(event) }.read_soon();
+    dialogue::resume_soon(unsafe { Session::from_event(event) });
 }
 
 /// The client has sent something, the time is over, or output that was waited

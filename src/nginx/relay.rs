@@ -3,15 +3,17 @@
 
 use core::mem::size_of;
 
-use nginx_sys::{ngx_buf_t, ngx_pagesize};
+use nginx_sys::ngx_buf_t;
 
 use super::NoMemory;
+use super::conf::page_size;
 use super::heap::Bytes;
 use super::log::Log;
 
 /// An `ngx_buf_t` and its memory in one block.
 pub struct Relay {
-    /// Starts with an `ngx_buf_t` whose pointers stay within the rest.
+    /// Its memory starts with an `ngx_buf_t` whose pointers stay within the
+    /// rest. As nginx keeps them, no reference is made to it, only pointers.
     block: Bytes,
 }
 
@@ -19,12 +21,9 @@ impl Relay {
     /// Takes a buffer of a page at least that holds `input`, what the client
     /// has sent ahead of the login's outcome.
     pub fn new(input: &[u8], log: Log<'_>) -> Result<Self, NoMemory> {
-        // SAFETY: nginx sets it once at its start.
-        let page = unsafe { ngx_pagesize };
-        let size = input.len().max(page);
-        let mut block =
+        let size = input.len().max(page_size());
+        let block =
             Bytes::with_capacity(size.checked_add(size_of::<ngx_buf_t>()).ok_or(NoMemory)?, log)?;
-        block.grow(usize::MAX);
 
         let mut relay = Self { block };
         let buf = relay.buf();
@@ -56,6 +55,6 @@ impl Relay {
 
     /// nginx's pointer.
     pub fn buf(&mut self) -> *mut ngx_buf_t {
-        self.block.as_mut_slice().as_mut_ptr().cast()
+        self.block.as_mut_ptr().cast()
     }
 }

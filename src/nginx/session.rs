@@ -3,13 +3,13 @@
 //! Many calls into nginx may free the session: here, each of them takes the
 //! [`Session`] by value, so that nothing can be done with it afterwards.
 
-use core::ffi::CStr;
+use core::ffi::{CStr, c_void};
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
     NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_event_t,
-    ngx_handle_read_event, ngx_handle_write_event, ngx_pool_cleanup_add, ngx_post_event,
-    ngx_posted_events, ngx_posted_next_events, ngx_str_t, ngx_tcp_nodelay,
+    ngx_handle_read_event, ngx_handle_write_event, ngx_palloc, ngx_pool_cleanup_add,
+    ngx_post_event, ngx_posted_events, ngx_posted_next_events, ngx_str_t, ngx_tcp_nodelay,
 };
 
 use super::log::Log;
@@ -55,13 +55,15 @@ impl<'a> Session<'a> {
         // aligns what it gives for any type, and runs the cleanup before it
         // frees that memory.
         unsafe {
-            let pool = (*(*raw.as_ptr()).connection).pool;
-            let cleanup = NonNull::new(ngx_pool_cleanup_add(pool, size_of::<State>()))
-                .ok_or(NoMemory)?
-                .as_ptr();
-            (*cleanup).data.cast::<State>().write(State::default());
+            let session = raw.as_ptr();
+            let pool = (*(*session).connection).pool;
+            let state = NonNull::new(ngx_palloc(pool, size_of::<State>()).cast::<State>())
+                .ok_or(NoMemory)?;
+            let cleanup = NonNull::new(ngx_pool_cleanup_add(pool, 0)).ok_or(NoMemory)?.as_ptr();
+            state.write(State::default());
+            *(*session).ctx.add(module::ctx_index()) = state.as_ptr().cast();
+            (*cleanup).data = session.cast();
             (*cleanup).handler = Some(drop_state);
-            *(*raw.as_ptr()).ctx.add(module::ctx_index()) = (*cleanup).data;
 
             Ok(Self::from_raw(raw))
         }
@@ -259,14 +261,17 @@ impl<'a> Session<'a> {
         unsafe { ngx_add_timer(self.read(), (*self.core_conf()).timeout) };
     }
 
-    /// Has the read handler called for input that comes from now on.
+    /// Has the read handler called for input from now on: nginx had another
+    /// one there.
+    pub fn take_input(&mut self) {
+        // SAFETY: the invariant.
+        unsafe { (*self.read()).handler = Some(read_event) };
+    }
+
+    /// Waits for input.
     pub fn wait_for_input(self) {
         // SAFETY: the invariant.
-        let rc = unsafe {
-            (*self.read()).handler = Some(read_event);
-            ngx_handle_read_event(self.read(), 0)
-        };
-        if rc != NGX_OK as isize {
+        if unsafe { ngx_handle_read_event(self.read(), 0) } != NGX_OK as isize {
             self.close();
         }
     }
@@ -379,8 +384,17 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Frees a [`State`] when its connection's pool goes.
-unsafe extern "C" fn drop_state(state: *mut core::ffi::c_void) {
-    // SAFETY: start() registered it with a State, and nginx calls it once.
-    unsafe { state.cast::<State>().drop_in_place() };
+/// Frees a [`State`] when its connection's pool goes, and what the mail core
+/// was shown of it.
+unsafe extern "C" fn drop_state(session: *mut c_void) {
+    // SAFETY: start() registered it with a session that has a State, and nginx
+    // calls it once, while the session's memory is still there.
+    unsafe {
+        let session = session.cast::<ngx_mail_session_t>();
+        (*session).login = ngx_str_t::empty();
+        (*session).passwd = ngx_str_t::empty();
+        (*session).out = ngx_str_t::empty();
+        (*session).buffer = ptr::null_mut();
+        (*(*session).ctx.add(module::ctx_index())).cast::<State>().drop_in_place();
+    }
 }
