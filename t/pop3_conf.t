@@ -1,0 +1,265 @@
+#!/usr/bin/perl
+
+# What the configuration may not say, and what it is warned of: the message
+# names the directive, the value and the line.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Test::More;
+
+BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
+
+use Test::Nginx;
+use Test::Nginx::POP3;
+use POP3Proxy;
+
+###############################################################################
+
+select STDERR; $| = 1;
+select STDOUT; $| = 1;
+
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(457);
+
+my $conf = <<'EOC';
+%%TEST_GLOBALS%%
+daemon off;
+MAIN
+events {
+    EVENTS
+}
+mail {
+    auth_http 127.0.0.1:8080;
+    MAIL
+    server {
+        listen   127.0.0.1:8110;
+        protocol pop3;
+        SERVER
+    }
+}
+EOC
+
+# Where a directive is put, and the number of that line.
+
+sub conf {
+	my ($where, $text) = @_;
+
+	my $file = $conf =~ s/^\s*$where$/$text/mr =~ s/^\s*[A-Z]+$//mgr;
+
+	my ($status, $output) = nginx_test($t, $file);
+	my @lines = split /\n/, $t->read_file('test.conf');
+	my $last = $text =~ s/^.*\n//sr;
+	my ($line) = grep { index($lines[$_ - 1], $last) >= 0 } 1 .. @lines;
+
+	return ($status, $output, $line // 0);
+}
+
+# The messages of this level.
+
+sub messages {
+	my ($level, $output) = @_;
+
+	return grep { /\[$level\]/ } split /\n/, $output;
+}
+
+sub is_refused {
+	my ($text, @say) = @_;
+	my ($where, $name) = ('SERVER', $text);
+
+	($where, $text) = @$text if ref $text;
+	$name = "$where: $text" =~ s/([^\x20-\x7e])/sprintf '\\x%02x', ord $1/ger;
+
+	my ($status, $output, $line) = conf($where, $text);
+	my @messages = messages('emerg', $output);
+
+	is($status, 1, "$name - is refused");
+	is(scalar(@messages), 1, "$name - one message") or diag($output);
+	like($messages[0] // '', qr/ in \S*test\.conf:$line$/, "$name - line");
+	like($messages[0] // '', qr/\Q$_\E/, "$name - says $_") for @say;
+	unlike($output, qr/[^\x0a\x20-\x7e]/, "$name - is printable");
+}
+
+sub is_warned {
+	my ($text, @say) = @_;
+
+	my ($status, $output, $line) = conf('SERVER', $text);
+	my @messages = messages('warn', $output);
+
+	is($status, 0, "$text - is taken");
+	is(scalar(@messages), 1, "$text - one warning") or diag($output);
+	like($messages[0] // '', qr/ in \S*test\.conf:$line$/, "$text - line");
+	like($messages[0] // '', qr/\Q$_\E/, "$text - says $_") for @say;
+}
+
+sub is_taken {
+	my ($text) = @_;
+
+	for my $where ('MAIL', 'SERVER') {
+		my ($status, $output) = conf($where, $text);
+
+		is($status, 0, "$where: $text - is taken");
+		is(scalar messages('(?:warn|emerg)', $output), 0,
+			"$where: $text - without a word") or diag($output);
+	}
+}
+
+###############################################################################
+
+is_taken('');
+
+# pop3_auth
+
+is_taken("pop3_auth $_;") for qw/plain apop cram-md5 external/,
+	'plain apop cram-md5 external', 'external plain';
+
+is_refused("pop3_auth $_;", 'pop3_auth', "\"$_\"", 'cram-md5')
+	for qw/login PLAIN none cram_md5 scram-sha-256 plainer/;
+is_refused('pop3_auth plain gssapi;', 'pop3_auth', '"gssapi"');
+is_refused('pop3_auth "";', 'pop3_auth', '""');
+is_refused('pop3_auth;', 'pop3_auth', 'number of arguments');
+is_warned('pop3_auth plain plain;', 'pop3_auth', '"plain"', 'duplicate');
+
+# pop3_capabilities
+
+is_taken("pop3_capabilities $_;") for 'TOP', 'TOP USER UIDL',
+	'"EXPIRE 60" "LOGIN-DELAY 900"', 'X-SASL STLSX', '"IMPLEMENTATION a.b"';
+
+is_refused('pop3_capabilities TOP "";', 'pop3_capabilities', 'empty');
+is_refused('pop3_capabilities TOP .;', 'pop3_capabilities', '"."', 'dot');
+is_refused('pop3_capabilities .TOP;', 'pop3_capabilities', '".TOP"', 'dot');
+is_refused("pop3_capabilities TOP \"UI$_->[1]DL\";", 'pop3_capabilities',
+	'"UI"', 'control character')
+	for ['CR', '\r'], ['LF', '\n'], ['tab', '\t'], ['raw', "\x01"],
+		['raw CR', "\x0d"], ['raw LF', "\x0a"], ['NUL', "\x00"],
+		['DEL', "\x7f"];
+is_refused('pop3_capabilities;', 'pop3_capabilities', 'number of arguments');
+
+is_warned("pop3_capabilities TOP $_->[0];", 'pop3_capabilities', $_->[1],
+	$_->[2]) for ['SASL', '"SASL"', 'pop3_auth'],
+		['"sasl PLAIN LOGIN"', '"sasl PLAIN LOGIN"', 'pop3_auth'],
+		['STLS', '"STLS"', 'starttls'], ['stls', '"stls"', 'starttls'];
+
+# pop3_client_buffer
+
+is_taken("pop3_client_buffer $_;") for qw/255 256 4k 1m 16K/;
+
+is_refused("pop3_client_buffer $_;", 'pop3_client_buffer', "\"$_\"")
+	for qw/0 0k x 4kb -1 1.5k 4g 99999999999999999999 k/;
+is_refused('pop3_client_buffer "";', 'pop3_client_buffer', '""');
+is_refused('pop3_client_buffer;', 'pop3_client_buffer',
+	'number of arguments');
+is_refused('pop3_client_buffer 4k 4k;', 'pop3_client_buffer',
+	'number of arguments');
+is_refused("pop3_client_buffer 4k;\npop3_client_buffer 8k;",
+	'pop3_client_buffer', 'duplicate');
+
+is_warned("pop3_client_buffer $_;", 'pop3_client_buffer', "\"$_\"", '255')
+	for qw/1 128 254/;
+
+# pop3_max_commands
+
+is_taken("pop3_max_commands $_;") for qw/1 1000 1000000000/;
+
+is_refused("pop3_max_commands $_;", 'pop3_max_commands', "\"$_\"")
+	for qw/0 x -1 1k 1.5 99999999999999999999/;
+is_refused('pop3_max_commands "";', 'pop3_max_commands', '""');
+is_refused("pop3_max_commands 1;\npop3_max_commands 2;",
+	'pop3_max_commands', 'duplicate');
+
+# the wrong place
+
+for my $directive ('pop3_auth plain', 'pop3_capabilities TOP',
+	'pop3_client_buffer 4k', 'pop3_max_commands 10')
+{
+	my ($name) = split ' ', $directive;
+
+	for my $where ('MAIN', 'EVENTS') {
+		is_refused([$where, "$directive;"], "\"$name\"",
+			'not allowed here');
+	}
+}
+
+# no auth server; no mail at all
+
+my $none = $conf =~ s/^\s*[A-Z]+$//mgr =~ s/^\s*auth_http .*\n//mr;
+my ($status, $output) = nginx_test($t, $none);
+
+is($status, 1, 'without auth_http - is refused');
+like($output, qr/no "auth_http" is defined/, 'without auth_http - is told');
+
+($status, $output) = nginx_test($t, $none =~ s/mail \{.*//sr);
+
+is($status, 0, 'without mail - is taken') or diag($output);
+unlike($output, qr/POP3/, 'without mail - no word of POP3');
+
+# replies longer than there is room for; one directive takes so many lines
+
+my $long = "pop3_capabilities\n" . join "\n", map { "X-$_" . 'x' x 1000 }
+	1 .. 17;
+
+($status, $output) = conf('SERVER', "$long;");
+
+is($status, 1, 'long replies - are refused');
+like($output, qr/\[emerg\].*"pop3_capabilities".*"server_name".*16k.* in /,
+	'long replies - what to do is told');
+
+($status, $output) = conf('SERVER', ($long =~ s/\n.*//r) . ' TOP;');
+
+is($status, 0, 'replies that fit - are taken') or diag($output);
+
+# what it comes to
+
+$t->write_file_expand('nginx.conf', <<'EOC');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+mail {
+    auth_http 127.0.0.1:8080;
+
+    pop3_capabilities TOP SASL "sasl PLAIN" STLS X-LAST;
+    pop3_max_commands 3;
+
+    server {
+        listen   127.0.0.1:8110;
+        protocol pop3;
+    }
+
+    server {
+        listen            127.0.0.1:8120;
+        protocol          pop3;
+        pop3_max_commands 5;
+    }
+}
+
+EOC
+
+$t->run();
+
+for ([8110, 3], [8120, 5]) {
+	my ($number, $commands) = @$_;
+
+	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($number));
+	$s->read();
+
+	is_deeply([multiline($s, 'CAPA')], ['+OK Capability list follows', 'TOP',
+		'X-LAST', 'SASL PLAIN LOGIN', '.'],
+		"what is ignored is announced by the module alone - $commands");
+
+	is(scalar(grep { command($s, 'NOOP') =~ /^\+OK/ } 2 .. $commands),
+		$commands - 1, "pop3_max_commands $commands - so many");
+	like(command($s, 'NOOP'), qr/^-ERR/,
+		"pop3_max_commands $commands - not one more");
+}
+
+# named subs hold it: its last checks have to come before the end
+
+undef $t;
+
+###############################################################################
