@@ -227,7 +227,8 @@ is(scalar(grep { $_->{user} eq 'again@fault' } auth_take()), 2,
 
 $s = session();
 
-$s->print(join "\x0d\x0a", 'USER again@fault', 'PASS secret', 'STAT', 'QUIT', '');
+$s->print(join "\x0d\x0a", 'USER again@fault', 'PASS secret', 'STAT',
+	'QUIT', '');
 is(scalar(grep { /^\+OK/ } replies($s, 4)), 4, 'WAIT - commands behind it');
 
 # nothing is left of all this

@@ -172,32 +172,23 @@ session();
 command($s, 'AUTH PLAIN ' . sasl_plain('', 'two words', 'secret'));
 has_line(qr/client logged in/, 'logged in', login => 'two words');
 
-# Secrets, wherever they may get to by mistake.  Each list is a session; the
-# last line of some is never answered.
+# Secrets, wherever they may get to by mistake.  Each list is a session.
 
 my $secret = 'TOPSECRET-0451';
 my @lines = (
-	["USER $login", "PASS $secret"],
-	["USER $login", "PASS  $secret $secret"],
+	["USER $login", "PASS $secret"], ["USER $login", "PASS  $secret $secret"],
 	["USER $login", "pass $secret\0"],
 	["USER $login", "PASS $secret" . 'x' x 10000],
 	["USER $login", "PASS $secret" . "\0" x 10000],
-	["PASS $secret"],
-	["PASSWORD $secret"],
-	["PAS $secret"],
-	[$secret],
-	["\0$secret"],
+	["PASS $secret"], ["PASSWORD $secret"], ["PAS $secret"],
+	[$secret], ["\0$secret"],
 	["USER $login", $secret],
-	["AUTH $secret"],
-	["AUTH PLAIN", "PASS $secret"],
+	["AUTH $secret"], ["AUTH PLAIN", "PASS $secret"],
 	["AUTH LOGIN", b64($login), $secret],
-	["AUTH PLAIN $secret $secret"],
-	["NOOP $secret"],
-	["APOP $login $digest"],
-	["APOP $login $secret"],
-	["AUTH CRAM-MD5", b64("$login $digest")],
-	["AUTH CRAM-MD5", b64("$login $secret")],
-	["AUTH CRAM-MD5", b64($secret)],
+	["AUTH PLAIN $secret $secret"], ["NOOP $secret"],
+	["APOP $login $digest"], ["APOP $login $secret"],
+	map({ ["AUTH CRAM-MD5", b64($_)] }
+		"$login $digest", "$login $secret", $secret),
 );
 
 # in base64, at each of its three places in a group

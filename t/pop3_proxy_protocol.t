@@ -189,7 +189,8 @@ ok(closed($s), 'QUIT - closed');
 
 # no header, or a wrong one: not a word
 
-for my $wrong ("USER $login$crlf", "PROXY TCP4 nonsense$crlf", "${crlf}NOOP$crlf")
+for my $wrong ("USER $login$crlf", "PROXY TCP4 nonsense$crlf",
+	"${crlf}NOOP$crlf")
 {
 	session(8110);
 	segment($s, $wrong);
