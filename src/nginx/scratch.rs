@@ -7,6 +7,10 @@ use super::NoMemory;
 use super::heap::Bytes;
 use super::log::Log;
 
+/// Room for input in bytes: what is read in one go behind an incomplete line of
+/// the usual length. For a longer one there is memory of its own.
+const INPUT: usize = 20 * 1024;
+
 /// What is sent to a client in one go, in bytes.
 pub const OUTPUT: usize = 16 * 1024;
 
@@ -18,8 +22,7 @@ struct Shared {
 
 /// Room for the bytes of one event.
 struct Scratch {
-    /// Made on first use; as large as any server's lines have needed yet.
-    input: Option<Bytes>,
+    input: [u8; INPUT],
     output: [u8; OUTPUT],
 }
 
@@ -28,11 +31,14 @@ unsafe impl Sync for Shared {}
 
 static SHARED: Shared = Shared {
     taken: AtomicBool::new(false),
-    scratch: UnsafeCell::new(Scratch { input: None, output: [0; OUTPUT] }),
+    scratch: UnsafeCell::new(Scratch { input: [0; INPUT], output: [0; OUTPUT] }),
 };
 
 /// The right to use the scratch memory.
-pub struct Lease(());
+pub struct Lease {
+    /// Room for input that the scratch memory has not.
+    large: Option<Bytes>,
+}
 
 impl Lease {
     /// Takes the memory, with room for `input` bytes of input.
@@ -42,34 +48,21 @@ impl Lease {
     /// There is no memory for as much; or it is in use, which would be an
     /// event handled inside of another and does not happen in nginx.
     pub fn take(input: usize, log: Log<'_>) -> Result<Self, NoMemory> {
+        let large = if input > INPUT { Some(Bytes::with_capacity(input, log)?) } else { None };
+
         if SHARED.taken.swap(true, Ordering::Acquire) {
             return Err(NoMemory);
         }
-
-        let mut lease = Self(());
-        let scratch = lease.scratch();
-        if scratch.input.as_ref().is_none_or(|bytes| bytes.capacity() < input) {
-            scratch.input = None;
-            scratch.input = Some(Bytes::with_capacity(input, log)?);
-        }
-
-        Ok(lease)
+        Ok(Self { large })
     }
 
     /// Gives the memory for input, which holds anything, and for output.
     pub fn memory(&mut self) -> (&mut [u8], &mut [u8]) {
-        let scratch = self.scratch();
-        let input = scratch.input.as_mut().map(|bytes| {
-            bytes.clear();
-            bytes.room()
-        });
-
-        (input.unwrap_or_default(), &mut scratch.output)
-    }
-
-    const fn scratch(&mut self) -> &mut Scratch {
         // SAFETY: there is no other Lease, and `&mut self`.
-        unsafe { &mut *SHARED.scratch.get() }
+        let scratch = unsafe { &mut *SHARED.scratch.get() };
+        let input = self.large.as_mut().map_or(&mut scratch.input[..], Bytes::room);
+
+        (input, &mut scratch.output)
     }
 }
 
