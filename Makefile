@@ -10,13 +10,14 @@ NGINX_DIRS = $$(tools/nginx debian)
 endif
 
 .DEFAULT_GOAL = help
-.PHONY: help deps build check test demo run clean
+.PHONY: help deps build check test demo run clean \
+	fuzz-smoke fuzz sanitize
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
 
 deps:  ## Install the Debian packages that building, checks, demo and tests need
-	@tools/deps build check demo test
+	@tools/deps build check demo fuzz test
 
 build:  ## Build the module for Debian's nginx, or for NGINX_SOURCE_DIR and NGINX_BUILD_DIR
 	@tools/deps build
@@ -25,6 +26,7 @@ build:  ## Build the module for Debian's nginx, or for NGINX_SOURCE_DIR and NGIN
 check: build  ## Check formatting, lints, the house rules and the licences
 	cargo fmt --check
 	cargo fmt --check -p pop3
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo clippy --locked --workspace --all-targets -- -D warnings
 	tools/house-rules $(MODULE)
 	@tools/deps check
@@ -46,6 +48,17 @@ demo: build  ## Show logins through Debian's nginx with the module to a Dovecot
 run: build  ## Start what the demo shows and stay until Ctrl-C
 	@tools/deps demo
 	MODULE=$(MODULE) demo/demo --stay
+
+fuzz-smoke:  ## Fuzz the protocol for a minute
+	@tools/deps fuzz
+	tools/fuzz smoke
+
+fuzz:  ## Fuzz the protocol until Ctrl-C
+	@tools/deps fuzz
+	tools/fuzz run
+
+sanitize: deps  ## Run t/ with nginx and the module built with AddressSanitizer
+	tools/sanitize
 
 clean:  ## Remove what was built
 	rm -rf build target
