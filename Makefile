@@ -11,7 +11,7 @@ endif
 
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
-	fuzz-smoke fuzz sanitize
+	diff-c fuzz-smoke fuzz sanitize
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,10 +34,11 @@ check: build  ## Check formatting, lints, the house rules and the licences
 	cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --locked check bans licenses sources
 
-test: deps  ## Run the unit and property tests, what the build refuses, and t/ with three nginx
+test: deps  ## Run the unit and property tests, what the build refuses, t/ with three nginx, diff-c
 	cargo test --locked -p pop3
 	tools/test-build
 	tools/suite full
+	tools/diff-c/run --count 3000
 	tools/suite no-pop3
 	tools/suite debian
 
@@ -48,6 +49,9 @@ demo: build  ## Show logins through Debian's nginx with the module to a Dovecot
 run: build  ## Start what the demo shows and stay until Ctrl-C
 	@tools/deps demo
 	MODULE=$(MODULE) demo/demo --stay
+
+diff-c: deps  ## Play 20000 dialogues to nginx with the C module and with this one, and compare
+	module=$$(tools/module full) && tools/diff-c/run --count 20000 --module "$$module"
 
 fuzz-smoke:  ## Fuzz the protocol for a minute
 	@tools/deps fuzz

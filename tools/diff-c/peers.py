@@ -1,0 +1,143 @@
+"""The auth server and the backends: they answer by the login's first word, and
+note all they are sent."""
+
+import asyncio
+import re
+from dataclasses import dataclass, field
+from urllib.parse import unquote_to_bytes
+
+# By account, what the auth server answers with. Whoever is not listed is
+# refused, and nginx closes the connection.
+ACCEPT = 'Auth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: {port}\r\n'
+ANSWERS = {
+    'ann': ACCEPT,
+    'wrong': 'Auth-Status: Invalid login or password\r\nAuth-Wait: 1\r\n',
+    'locked': 'Auth-Status: [SYS/PERM] locked\r\nAuth-Wait: 1\r\nAuth-User: zoe\r\n',
+    'gone': 'Auth-Status: Closed account\r\n',
+    'later': 'Auth-Status: WAIT\r\nAuth-Wait: 1\r\n',
+    'moved': ACCEPT + 'Auth-User: zoe\r\nAuth-Pass: other\r\n',
+    'nopass': ACCEPT,
+    'noport': 'Auth-Status: OK\r\nAuth-Server: 127.0.0.1\r\n',
+    'noaddr': 'Auth-Status: OK\r\nAuth-Server: mail.example\r\nAuth-Port: 110\r\n',
+    # Nothing listens on a discard port.
+    'nowhere': 'Auth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: 9\r\n',
+    'rubbish': '?: ?\r\n',
+    'silent': '',
+    # Refused by the backend, at the line that the name tells.
+    'baduser': ACCEPT,
+    'badpass': ACCEPT,
+}
+UNKNOWN = 'Auth-Status: Who are you?\r\n'
+# For the backend, where the client has sent none or a digest.
+PASSWORD = 'Auth-Pass: from auth server\r\n'
+
+LIST = b'+OK list follows\r\n1 120\r\n2 200\r\n.\r\n'
+
+
+@dataclass
+class Record:
+    """What one play of a dialogue makes the peers see."""
+
+    port: int = 0
+    auths: list[tuple[tuple[str, str], ...]] = field(default_factory=list)
+    backend: list[bytes] = field(default_factory=list)
+
+
+@dataclass
+class Side:
+    """One of the two nginx, as its peers see it."""
+
+    name: str
+    ports: dict[str, int] = field(default_factory=dict)
+    auth_port: int = 0
+    # The plays under way, by the client's address.
+    records: dict[str, Record] = field(default_factory=dict)
+
+
+def account(user: str) -> str:
+    found = re.match(rb'[a-z]*', unquote_to_bytes(user))
+    return found.group().decode() if found else ''
+
+
+class Auth(asyncio.Protocol):
+    def __init__(self, side: Side) -> None:
+        self.side = side
+        self.request = b''
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.request += data
+        if self.request.endswith(b'\r\n\r\n'):
+            self.transport.write(self.answer().encode())
+            self.transport.close()
+
+    def answer(self) -> str:
+        lines = self.request.decode('latin-1').split('\r\n')[1:-2]
+        fields = tuple((name, value) for name, _, value in (line.partition(': ') for line in lines))
+        headers = dict(fields)
+        record = self.side.records.get(headers['Client-IP'])
+        if record is None:
+            return ''
+        # The Host field has the port, which is of this run only.
+        record.auths.append(tuple(pair for pair in fields if pair[0] != 'Host'))
+
+        name = account(headers['Auth-User'])
+        attempts = [auth for auth in record.auths if auth == record.auths[-1]]
+        if name == 'later' and len(attempts) > 1:
+            name = 'ann'
+        answer = ANSWERS.get(name, UNKNOWN)
+        if not answer:
+            return ''
+        if headers['Auth-Method'] != 'plain' and name != 'nopass' and ACCEPT in answer:
+            answer += PASSWORD
+        return 'HTTP/1.0 200 OK\r\n' + answer.format(port=record.port) + '\r\n'
+
+
+class Backend(asyncio.Protocol):
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.lines = record.backend
+        self.rest = b''
+        self.user = ''
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        transport.write(b'+OK backend\r\n')
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self.rest = (self.rest + data).split(b'\n')
+        for line in lines:
+            self.lines.append(line)
+            self.transport.write(self.answer(line.removesuffix(b'\r')))
+            if line.strip().upper() == b'QUIT':
+                self.transport.close()
+
+    def answer(self, line: bytes) -> bytes:
+        keyword, _, argument = line.partition(b' ')
+        if keyword == b'USER' and len(self.lines) == 1:
+            self.user = account(argument.decode('latin-1').replace('%', '%25'))
+            return b'-ERR no such user\r\n' if self.user == 'baduser' else b'+OK\r\n'
+        if keyword == b'PASS' and len(self.lines) == 2:
+            return b'-ERR [AUTH] no\r\n' if self.user == 'badpass' else b'+OK welcome\r\n'
+        if keyword.upper() == b'LIST':
+            return LIST
+        return b'+OK %d bytes\r\n' % len(line)
+
+
+async def serve_auth(side: Side) -> asyncio.Server:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Auth(side), '127.0.0.1', 0, backlog=1024)
+    side.auth_port = server.sockets[0].getsockname()[1]
+    return server
+
+
+async def serve_backend(side: Side, address: str) -> asyncio.Server:
+    """A backend of its own for each client address, so that what it sees
+    belongs to one play."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: Backend(side.records[address]), '127.0.0.1', 0, backlog=16)
+    side.records[address] = Record(server.sockets[0].getsockname()[1])
+    return server
