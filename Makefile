@@ -11,7 +11,7 @@ endif
 
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
-	diff-c fuzz-smoke fuzz sanitize
+	diff-c fuzz-smoke fuzz sanitize valgrind
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,10 @@ fuzz:  ## Fuzz the protocol until Ctrl-C
 
 sanitize: deps  ## Run t/ with nginx and the module built with AddressSanitizer
 	tools/sanitize
+
+valgrind: deps  ## Run a part of t/ with nginx in valgrind
+	@tools/deps valgrind
+	tools/valgrind
 
 clean:  ## Remove what was built
 	rm -rf build target
