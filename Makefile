@@ -11,7 +11,7 @@ endif
 
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
-	diff-c fuzz-smoke fuzz sanitize valgrind
+	diff-c fuzz-smoke fuzz sanitize valgrind soak
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -67,6 +67,10 @@ sanitize: deps  ## Run t/ with nginx and the module built with AddressSanitizer
 valgrind: deps  ## Run a part of t/ with nginx in valgrind
 	@tools/deps valgrind
 	tools/valgrind
+
+SECONDS = 600
+soak: deps  ## Run mixed traffic and faults against one worker for SECONDS=600
+	module=$$(tools/module full) && tools/soak/run --seconds $(SECONDS) --nginx build/full/objs/nginx --module "$$module"
 
 clean:  ## Remove what was built
 	rm -rf build target
