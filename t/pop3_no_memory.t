@@ -152,7 +152,7 @@ sub play {
 	my ($port, $n, $last, @pieces) = @_;
 	my ($tls, $in) = ($port == 8995, '');
 
-	fail_at($n) unless $tls;
+	fail_at($tls ? 0 : $n);
 
 	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($port),
 		SSL => $tls);
