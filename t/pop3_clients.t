@@ -158,8 +158,8 @@ system('openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost'
 
 my %port = map { $_ => port($_) } 8080, 8081, 8111, 8112, 8119;
 
-$t->run_daemon(\&POP3Proxy::auth_daemon, $d, \%port);
-$t->run_daemon(\&POP3Proxy::auth_daemon, $d,
+$t->run_daemon(\&POP3Servers::auth_daemon, $d, \%port);
+$t->run_daemon(\&POP3Servers::auth_daemon, $d,
 	{ %port, 8080 => $port{8081}, 8111 => $port{8112} });
 $t->run_daemon('../demo/dovecot', $d, $port{8111}, $login, $password);
 

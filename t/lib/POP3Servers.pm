@@ -1,0 +1,458 @@
+package POP3Servers;
+
+# The servers around a POP3 proxy under test: an auth_http server and a backend
+# that record all they are sent, and readers of what they recorded.  Uses
+# nothing of Test::Nginx but its documented interface.
+
+use warnings;
+use strict;
+
+use Digest::HMAC_MD5 qw/ hmac_md5_hex /;
+use Digest::MD5 qw/ md5_hex /;
+use Exporter qw/ import /;
+use Fcntl qw/ O_APPEND O_CREAT O_WRONLY /;
+use IO::Select;
+use IO::Socket::INET;
+use Time::HiRes qw/ time /;
+
+use Test::Nginx;
+
+our @EXPORT = qw/
+	start_daemons
+	auth_requests auth_take backend_lines backend_take
+/;
+
+my $CRLF = "\x0d\x0a";
+
+###############################################################################
+# Accounts
+
+# Passwords by login.  A wrong password closes the session, save for logins
+# that begin with "wait": there the auth server asks for a second's delay.
+
+my %PASSWORD = (
+	'test@example.com'             => 'secret',
+	'wait@example.com'             => 'secret',
+	'two words'                    => 'secret',
+	'space@example.com'            => ' leading',
+	'percent%40@example.com'       => '100%25 %',
+	"j\xc3\xbcrgen\@example.com"   => "gr\xc3\xbc\xc3\x9fe",
+	'long@example.com'             => 'p' x 300,
+	'refuse@backend'               => 'secret',  # PASS gets -ERR
+	'drop@backend'                 => 'secret',  # closes after its greeting
+	'nobody@backend'               => 'secret',  # nobody listens there
+);
+
+# Logins that the auth server answers out of order, whatever the password:
+# slowN@fault (right, after N seconds), stall@fault (never), close@fault (no
+# answer), half@fault (half an answer), garbage@fault (no HTTP), huge@fault
+# (64 KB of header), nohost@fault and noport@fault (nowhere to go),
+# badhost@fault (not an address), again@fault (Auth-Status: WAIT every other
+# time, then right).
+
+my %FAULT = (
+	stall   => [],
+	close   => [''],
+	half    => ["HTTP/1.0 200 OK${CRLF}Auth-Status: O"],
+	garbage => ["\x16\x03\x01 (rubbish) $CRLF\x00\xff$CRLF$CRLF"],
+	huge    => ["HTTP/1.0 200 OK${CRLF}X-Huge: " . 'x' x 65536
+		. "${CRLF}Auth-Status: OK$CRLF$CRLF"],
+);
+
+# For EXTERNAL the certificate speaks: no password is compared.
+
+my %EXTERNAL = ('' => 1, 'test@example.com' => 1);
+
+###############################################################################
+# Daemons
+
+# Starts both and waits for them.  Ports, as numbers of the configuration:
+# 8080 auth_http, 8111 backend, 8112 backend that closes after its greeting,
+# 8119 is kept free of any listener.
+
+my $testdir;
+
+sub start_daemons {
+	my ($t) = @_;
+
+	$testdir = $t->testdir();
+
+	# a port that is first asked for in a daemon is not the test's port
+
+	my %port = map { $_ => port($_) } 8080, 8111, 8112, 8119;
+
+	$t->run_daemon(\&auth_daemon, $testdir, \%port);
+	$t->run_daemon(\&backend_daemon, $testdir, \%port);
+
+	for my $number (8080, 8111, 8112) {
+		$t->waitforsocket("127.0.0.1:$port{$number}")
+			or die "Can't start the daemon on port $number\n";
+	}
+
+	return $t;
+}
+
+sub auth_daemon {
+	my ($dir, $port) = @_;
+
+	my $log = _open_log("$dir/auth.log");
+	my %again;
+
+	_serve([$port->{8080}], data => sub {
+		my ($conn) = @_;
+
+		return unless $conn->{in} =~ s/\A(.*?\x0d?\x0a\x0d?\x0a)//s;
+
+		my $request = $1;
+		_log_line($log, $request);
+
+		my ($delay, @answer) = _auth_answer(_parse_request($request),
+			$port, \%again);
+
+		return unless @answer;
+
+		$conn->{out} .= $answer[0];
+		$conn->{close} = 1;
+		$conn->{hold} = time() + $delay;
+	});
+}
+
+sub _auth_answer {
+	my ($r, $port, $again) = @_;
+
+	my ($user, $pass, $method) = ($r->{user}, $r->{pass},
+		$r->{'Auth-Method'} // '');
+
+	my $delay = 0;
+	my %answer = (
+		'Auth-Status' => 'OK',
+		'Auth-Server' => '127.0.0.1',
+		'Auth-Port'   => $port->{
+			$user eq 'drop@backend' ? 8112
+			: $user eq 'nobody@backend' ? 8119
+			: 8111
+		},
+	);
+
+	if ($user =~ /^(.*)\@fault$/) {
+		my $fault = $1;
+
+		return (0, @{$FAULT{$fault}}) if $FAULT{$fault};
+
+		$answer{'Auth-Pass'} = 'secret';
+
+		if ($fault =~ /^slow([\d.]+)$/) {
+			$delay = $1;
+		} elsif ($fault eq 'nohost') {
+			delete $answer{'Auth-Server'};
+		} elsif ($fault eq 'noport') {
+			delete $answer{'Auth-Port'};
+		} elsif ($fault eq 'badhost') {
+			$answer{'Auth-Server'} = 'no.address.here';
+		} elsif ($fault eq 'again') {
+			if ($again->{$user}++ % 2 == 0) {
+				%answer = ('Auth-Status' => 'WAIT', 'Auth-Wait' => 1);
+			}
+		} else {
+			%answer = ('Auth-Status' => "Unknown fault $fault");
+		}
+
+	} elsif ($method eq 'external' && $EXTERNAL{$user}) {
+		$answer{'Auth-User'} = 'test@example.com';
+		$answer{'Auth-Pass'} = 'secret';
+
+	} elsif (_password_is_right($r)) {
+		$answer{'Auth-Pass'} = $PASSWORD{$user} if $method ne 'plain';
+
+	} else {
+		%answer = ('Auth-Status' => 'Invalid login or password');
+		$answer{'Auth-Wait'} = 1 if $user =~ /^wait/;
+	}
+
+	return ($delay, join $CRLF, 'HTTP/1.0 200 OK',
+		(map { "$_: $answer{$_}" } sort keys %answer), '', '');
+}
+
+sub _password_is_right {
+	my ($r) = @_;
+
+	my $password = $PASSWORD{$r->{user}} // return 0;
+	my $method = $r->{'Auth-Method'};
+	my $salt = $r->{'Auth-Salt'} // '';
+
+	return $r->{pass} eq $password if $method eq 'plain';
+
+	# a digest without a challenge proves nothing
+
+	return 0 unless $salt =~ /^<.+>$/;
+
+	return lc $r->{pass} eq md5_hex($salt . $password)
+		if $method eq 'apop';
+	return lc $r->{pass} eq hmac_md5_hex($salt, $password)
+		if $method eq 'cram-md5';
+
+	return 0;
+}
+
+sub backend_daemon {
+	my ($dir, $port) = @_;
+
+	my $log = _open_log("$dir/backend.log");
+
+	_serve([$port->{8111}, $port->{8112}], open => sub {
+		my ($conn) = @_;
+
+		$conn->{out} = "+OK backend ready$CRLF";
+		$conn->{close} = $conn->{port} == $port->{8112};
+
+	}, data => sub {
+		my ($conn) = @_;
+
+		while (!$conn->{close} && $conn->{in} =~ s/\A([^\x0a]*\x0a)//) {
+			my $line = $1;
+
+			_log_line($log, "$conn->{number} $line");
+			_backend_answer($conn, $line);
+		}
+
+	}, gone => sub {
+		my ($conn) = @_;
+
+		_log_line($log, "$conn->{number} $conn->{in}") if $conn->{in} ne '';
+	});
+}
+
+sub _backend_answer {
+	my ($conn, $line) = @_;
+
+	$line =~ s/\x0d?\x0a\z//;
+
+	# PROXY protocol: only as the very first line, and never answered
+
+	return if !$conn->{lines}++ && $line =~ /^PROXY /;
+
+	my ($command, $arg) = $line =~ /^(\S*) ?(.*)/s;
+	my $mail = "Subject: one${CRLF}${CRLF}first$CRLF";
+
+	my %answer = (
+		STAT => '+OK 1 ' . length $mail,
+		NOOP => '+OK noop',
+		RSET => '+OK reset',
+		DELE => '+OK deleted',
+		LIST => "+OK list${CRLF}1 " . length($mail) . "${CRLF}.",
+		UIDL => "+OK uidl${CRLF}1 first${CRLF}.",
+		RETR => "+OK message${CRLF}$mail.",
+		QUIT => '+OK bye from backend',
+	);
+
+	$command = uc $command;
+
+	if ($command eq 'USER') {
+		$conn->{login} = $arg;
+		$conn->{out} .= "+OK user$CRLF";
+
+	} elsif ($command eq 'PASS') {
+		my $refused = ($conn->{login} // '') eq 'refuse@backend';
+
+		$conn->{logged_in} = !$refused;
+		$conn->{out} .= ($refused ? '-ERR [AUTH] refused by backend'
+			: '+OK logged in to backend') . $CRLF;
+
+	} elsif ($command ne 'QUIT' && !$conn->{logged_in}) {
+		$conn->{out} .= "-ERR log in first$CRLF";
+
+	} else {
+		$conn->{out} .= ($answer{$command} // '-ERR what') . $CRLF;
+		$conn->{close} = 1 if $command eq 'QUIT';
+	}
+}
+
+# One process for all connections: nothing is left to end when it is killed.
+# A connection: in, out (buffers), close (when out is written), hold (until
+# when out waits), port, number.
+
+sub _serve {
+	my ($ports, %on) = @_;
+
+	my ($last, $parent, %conn) = (0, getppid());
+	my %listener = map {
+		my $s = IO::Socket::INET->new(
+			Proto     => 'tcp',
+			LocalAddr => "127.0.0.1:$_",
+			Listen    => 128,
+			ReuseAddr => 1,
+			Blocking  => 0,
+		) or die "Can't listen on port $_: $@\n";
+		fileno($s) => { sock => $s, port => $_ };
+	} @$ports;
+
+	local $SIG{PIPE} = 'IGNORE';
+
+	while (getppid() == $parent) {
+		my $now = time();
+		my $timeout = 1;
+		my ($read, $write) = (IO::Select->new(), IO::Select->new());
+
+		$read->add($_->{sock}) for values %listener;
+
+		for my $c (values %conn) {
+			my $hold = ($c->{hold} || 0) - $now;
+
+			$read->add($c->{sock}) unless $c->{eof};
+
+			if ($hold > 0) {
+				$timeout = $hold if $hold < $timeout;
+			} elsif ($c->{out} ne '' || $c->{close}) {
+				$write->add($c->{sock});
+			}
+		}
+
+		my ($readable, $writable) = IO::Select->select($read, $write, undef,
+			$timeout);
+
+		for my $sock (@{$readable || []}) {
+			my $c = $conn{fileno $sock};
+
+			if (!$c) {
+				my $l = $listener{fileno $sock};
+				my $new = $sock->accept() or next;
+
+				$new->blocking(0);
+				$c = $conn{fileno $new} = { sock => $new, in => '', out => '',
+					port => $l->{port}, number => ++$last };
+				$on{open}->($c) if $on{open};
+				next;
+			}
+
+			my $n = sysread($sock, $c->{in}, 65536, length $c->{in});
+
+			if ($n) {
+				$on{data}->($c);
+			} elsif (defined $n || !$!{EAGAIN}) {
+				$c->{eof} = 1;
+				$c->{close} = 1 unless ($c->{hold} || 0) > $now;
+			}
+		}
+
+		for my $sock (@{$writable || []}) {
+			my $c = $conn{fileno $sock} or next;
+			my $n = $c->{out} eq '' ? 0 : syswrite($sock, $c->{out});
+
+			next if !defined $n && $!{EAGAIN};
+
+			substr($c->{out}, 0, $n) = '' if defined $n;
+
+			if (!defined $n || $c->{close} && $c->{out} eq '') {
+				$on{gone}->($c) if $on{gone};
+				delete $conn{fileno $sock};
+				$sock->close();
+			}
+		}
+	}
+}
+
+###############################################################################
+# Records
+
+# One line for each thing recorded, written before the answer is sent.  All
+# bytes but printable ASCII, and the backslash, stand as \xNN.
+
+sub _open_log {
+	my ($name) = @_;
+
+	sysopen(my $fh, $name, O_WRONLY | O_CREAT | O_APPEND)
+		or die "Can't create $name: $!\n";
+
+	return $fh;
+}
+
+sub _log_line {
+	my ($fh, $text) = @_;
+
+	$text =~ s/([^\x20-\x5b\x5d-\x7e])/sprintf '\\x%02x', ord $1/ge;
+	syswrite($fh, "$text\n");
+}
+
+# $t is needed only where start_daemons() was not used.  A named sub of a test
+# must not hold it: the object would outlive the test's end, and its last two
+# checks would come too late.
+
+sub _log_read {
+	my ($t, $name) = @_;
+
+	my $dir = $t ? $t->testdir() : $testdir;
+
+	open my $fh, '<', "$dir/$name" or die "Can't open $name: $!\n";
+	chomp(my @lines = <$fh>);
+
+	return map { s/\\x(..)/chr hex $1/ger } @lines;
+}
+
+# Requests in order, each a hash: headers as they came ("Auth-User"), and
+# "user", "pass" without the percent-encoding, and "request", all of it.
+
+sub auth_requests {
+	my ($t) = @_;
+
+	my @requests = map { _parse_request($_) } _log_read($t, 'auth.log');
+
+	return @requests;
+}
+
+sub _parse_request {
+	my ($request) = @_;
+
+	my %r = (request => $request);
+
+	$r{$1} = $2 while $request =~ /^([\w-]+): ?(.*?)\x0d?$/gm;
+
+	for (['user', 'Auth-User'], ['pass', 'Auth-Pass']) {
+		my ($key, $header) = @$_;
+
+		$r{$key} = $r{$header} // '';
+		$r{$key} =~ s/%([0-9a-fA-F]{2})/chr hex $1/ge;
+	}
+
+	return \%r;
+}
+
+# Lines of all connections in order, without their CRLF; a line that ended
+# otherwise keeps its end.
+
+sub backend_lines {
+	my ($t) = @_;
+
+	my @lines = _log_read($t, 'backend.log');
+
+	return map { s/^\d+ //r =~ s/\x0d\x0a\z//r } @lines;
+}
+
+# The same, but only what came since the last call; the number of them in
+# scalar context.
+
+my %taken;
+
+sub auth_take {
+	return _take('auth', auth_requests(@_));
+}
+
+sub backend_take {
+	return _take('backend', backend_lines(@_));
+}
+
+sub _take {
+	my ($what, @all) = @_;
+
+	my $before = $taken{$what} || 0;
+	$taken{$what} = @all;
+
+	my @new = @all[$before .. $#all];
+
+	return @new;
+}
+
+###############################################################################
+
+1;
+
+###############################################################################
