@@ -1,0 +1,105 @@
+#!/usr/bin/perl
+
+# Tests for secrets in the worker's memory: nothing is left there of what did
+# not become a login.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Test::More;
+
+BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
+
+use Test::Nginx;
+use Test::Nginx::POP3;
+use POP3Proxy;
+
+###############################################################################
+
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(6);
+
+$t->write_file_expand('nginx.conf', <<'EOF');
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+mail {
+    auth_http  http://127.0.0.1:8080/;
+
+    server {
+        listen    127.0.0.1:8110;
+        protocol  pop3;
+    }
+}
+
+EOF
+
+$t->run();
+
+# what is looked for would be found: an incomplete line is held
+
+my $s = Test::Nginx::POP3->new();
+
+$s->ok('greeting');
+$s->print('PASS wipe-held');
+ok(wait_until(sub { in_memory('wipe-held') }), 'an incomplete line is held');
+undef $s;
+ok(wait_until(sub { !in_memory('wipe-held') }), 'and wiped with its session');
+
+for (
+	['in the wrong state', 'PASS wipe-state', 'wipe-state'],
+	['of another identity',
+		'AUTH PLAIN ' . sasl_plain('root', 'test', 'wipe-identity'),
+		'wipe-identity'],
+	['with a wrong digest',
+		'APOP test wipe-digest', 'wipe-digest'],
+) {
+	my ($name, $line, $secret) = @$_;
+
+	$s = Test::Nginx::POP3->new();
+	$s->read();
+	command($s, $line);
+	ok(!in_memory($secret), "a secret $name is wiped");
+}
+
+undef $s;
+
+###############################################################################
+
+# Whether the text stands anywhere in the worker's writable memory, but for the
+# tables of a sanitizer, which are larger than all else.
+
+sub in_memory {
+	my ($text) = @_;
+
+	no warnings 'portable';
+
+	my $pid = worker_pid($t);
+
+	open my $maps, '<', "/proc/$pid/maps" or die "Can't read maps: $!\n";
+	open my $mem, '<:raw', "/proc/$pid/mem" or die "Can't read memory: $!\n";
+
+	while (<$maps>) {
+		my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
+
+		($from, $to) = (hex $from, hex $to);
+		next if $to - $from > 1 << 30;
+
+		sysseek($mem, $from, 0) or next;
+		sysread($mem, my $bytes, $to - $from) or next;
+
+		return 1 if index($bytes, $text) >= 0;
+	}
+
+	return 0;
+}
+
+undef $t;
+
+###############################################################################
