@@ -50,7 +50,8 @@ impl Bytes {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         let length = self.header().length.saturating_add(OVERREAD);
-        // SAFETY: the block's invariant.
+        // SAFETY: the block's invariant; OVERREAD breaks it in no build but the
+        // one that is to be found at fault.
         unsafe { slice::from_raw_parts(self.data(), length) }
     }
 
