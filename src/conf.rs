@@ -7,8 +7,8 @@ use pop3::capability::{self, Unfit};
 use pop3::{Capabilities, Methods, Policy, StartTls};
 
 use crate::nginx::conf::{Conf, Directive, Refused, Strings, page_size, parse_number, parse_size};
-use crate::nginx::scratch::OUTPUT;
 use crate::nginx::string;
+use crate::output::OUTPUT;
 
 /// The default of `pop3_max_commands`.
 #[cfg(not(ngx_mail_max_commands))]

@@ -3,14 +3,16 @@
 
 use core::mem;
 
-use pop3::{Action, Credentials, Login, Method, Refusal, Reply, reply, sasl};
+use pop3::{Method, reply};
 
+use crate::nginx::connection::Connection;
 use crate::nginx::heap::Bytes;
 use crate::nginx::relay::Relay;
 use crate::nginx::scratch::Lease;
 use crate::nginx::session::Session;
 use crate::nginx::{Fault, NoMemory};
 use crate::output::Output;
+use crate::server::answer;
 use crate::transfer::{READ, Sent, flush, keep, receive};
 
 /// What is kept of a session between events. Memory is held only while it is
@@ -19,11 +21,11 @@ use crate::transfer::{READ, Sent, flush, keep, receive};
 pub struct State {
     /// Where the dialogue stands.
     pub pop3: pop3::Session,
-    /// What the next read event is for.
+    /// What is to be done when all output has gone.
     next: Next,
     /// Input that is not answered yet: an incomplete line, or more while
     /// `unsent` is there.
-    input: Option<Bytes>,
+    pub input: Option<Bytes>,
     /// Output that the client has not read yet.
     pub unsent: Option<Bytes>,
     /// The login of USER or AUTH LOGIN, or of an attempt under way.
@@ -34,299 +36,206 @@ pub struct State {
     pub relay: Option<Relay>,
 }
 
-/// What is to be done when all output has gone.
+/// What is to be done next.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-enum Next {
+pub enum Next {
     /// Take more input.
     #[default]
     Read,
+    /// Wait until the client has read what was sent.
+    Send,
     /// Ask the auth server.
     Authenticate,
     /// Make the TLS handshake.
     StartTls,
     /// Close the connection.
     Close,
+    /// Close the connection, which is broken.
+    Drop,
+    /// Tell the client of an error of ours, and close the connection.
+    Fail,
 }
 
-/// How an event leaves a session.
-enum Outcome {
-    /// Everything is sent; this is next.
-    Next(Next),
-    /// The client has to read first.
-    Sending,
+impl From<Fault> for Next {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Broken => Self::Drop,
+            Fault::NoMemory => Self::Fail,
+        }
+    }
 }
 
 /// Sends the greeting.
 pub fn greet(mut session: Session<'_>) {
-    session.start_timer();
-    session.take_input();
+    let (connection, state) = session.parts();
+    connection.start_timer();
+    connection.take_input();
 
-    match send_greeting(&mut session) {
+    match send_greeting(connection, state) {
         // Bytes that came along with a PROXY protocol header or a TLS
         // handshake raise no event of their own.
-        Ok(Sent::All) if session.tls() || session.ready() => session.read_soon(),
+        Ok(Sent::All) if connection.tls() || connection.ready() => session.read_soon(),
         Ok(Sent::All) => session.wait_for_input(),
         Ok(Sent::Part) => session.wait_for_sending(),
-        Err(fault) => end(session, &fault),
+        Err(Fault::Broken) => session.close(),
+        Err(Fault::NoMemory) => session.internal_error(),
     }
 }
 
-fn send_greeting(session: &mut Session<'_>) -> Result<Sent, Fault> {
-    let mut lease = Lease::take(0, session.log())?;
+fn send_greeting(connection: &mut Connection<'_>, state: &mut State) -> Result<Sent, Fault> {
+    let mut lease = Lease::take(0, connection.log())?;
     let (_, memory) = lease.memory();
-    let mut output = Output::new(memory);
+    let mut output = Output::new(memory, 0);
 
     output.push(reply::GREETING);
-    if session.conf().policy.methods.challenge() {
-        session.make_challenge()?;
+    if connection.conf().policy.methods.challenge() {
+        connection.make_challenge()?;
         output.push(b" ");
-        output.push(session.challenge());
+        output.push(connection.challenge());
     } else {
         output.push(reply::CRLF);
     }
 
-    flush(session, &mut output)
+    flush(connection, &mut state.unsent, &mut output)
 }
 
-/// Begins anew after a TLS handshake.
+/// Begins anew, when the present event is done, after a TLS handshake or a
+/// login that failed.
 pub fn resume(mut session: Session<'_>) {
-    session.take_input();
-    read(session);
-}
-
-/// Begins anew after a login that failed, when the present event is done.
-pub fn resume_soon(mut session: Session<'_>) {
-    session.take_input();
+    session.connection().take_input();
     session.read_soon();
 }
 
 /// Serves a client that has sent something, or whose time is over.
 pub fn read(mut session: Session<'_>) {
-    session.set_action(c"in auth state");
+    let (connection, state) = session.parts();
+    connection.set_action(c"in auth state");
 
-    if session.over() {
+    if connection.over() {
         return session.close();
     }
-    if session.sending() {
+    if connection.sending() {
         return session.wait_for_sending();
     }
 
-    match serve(&mut session) {
-        Ok(Outcome::Sending) => session.wait_for_sending(),
-        Ok(Outcome::Next(Next::Read)) if session.ready() => session.read_next_round(),
-        Ok(Outcome::Next(Next::Read)) => session.wait_for_input(),
-        Ok(Outcome::Next(Next::Authenticate)) => session.authenticate(),
-        Ok(Outcome::Next(Next::StartTls)) => session.wait_for_handshake(),
-        Ok(Outcome::Next(Next::Close)) => session.close(),
-        Err(fault) => end(session, &fault),
+    match serve(connection, state) {
+        Next::Read if connection.ready() => session.read_next_round(),
+        Next::Read => session.wait_for_input(),
+        Next::Send => session.wait_for_sending(),
+        Next::Authenticate => authenticate(session),
+        Next::StartTls => wait_for_handshake(session),
+        Next::Close | Next::Drop => session.close(),
+        Next::Fail => session.internal_error(),
     }
 }
 
 /// Goes on with a client that was told to start TLS.
-pub fn start_tls(session: Session<'_>) {
-    if session.over() { session.close() } else { session.handshake() }
+pub fn start_tls(mut session: Session<'_>) {
+    if session.connection().over() { session.close() } else { session.handshake() }
 }
 
-fn end(session: Session<'_>, fault: &Fault) {
-    match fault {
-        Fault::Broken => session.close(),
-        Fault::NoMemory => session.internal_error(),
+fn serve(connection: &mut Connection<'_>, state: &mut State) -> Next {
+    state.unsent = None;
+    if let Some(relay) = state.relay.take()
+        && take_up_after_login(connection, state, relay).is_err()
+    {
+        return Next::Fail;
+    }
+
+    match mem::take(&mut state.next) {
+        Next::Read => serve_input(connection, state),
+        next => next,
     }
 }
 
-fn serve(session: &mut Session<'_>) -> Result<Outcome, Fault> {
-    session.state().unsent = None;
-    take_up_after_login(session)?;
+/// Asks the auth server. What the client has sent ahead goes on to the backend
+/// after the login.
+fn authenticate(mut session: Session<'_>) {
+    let (connection, state) = session.parts();
+    let input = state.input.take();
+    let ahead = input.as_ref().map_or(&[][..], Bytes::as_slice);
 
-    let outcome = match mem::take(&mut session.state().next) {
-        Next::Read => serve_input(session)?,
-        next => Outcome::Next(next),
-    };
-    if let Outcome::Next(Next::Authenticate) = outcome {
-        let input = session.state().input.take();
-        let ahead = input.as_ref().map_or(&[][..], Bytes::as_slice);
-        session.state().relay = Some(Relay::new(ahead, session.log())?);
+    match Relay::new(ahead, connection.log()) {
+        Ok(relay) => session.authenticate(relay),
+        Err(NoMemory) => session.internal_error(),
     }
-    if let Outcome::Next(Next::StartTls) = outcome {
-        session.state().input = None;
-        forget_login(session);
-    }
-
-    Ok(outcome)
 }
 
 /// After a login that failed: takes back what the client had sent ahead.
-fn take_up_after_login(session: &mut Session<'_>) -> Result<(), NoMemory> {
-    let Some(mut relay) = session.state().relay.take() else { return Ok(()) };
-    session.take_buffer_back();
-    forget_login(session);
+#[cold]
+fn take_up_after_login(
+    connection: &mut Connection<'_>,
+    state: &mut State,
+    mut relay: Relay,
+) -> Result<(), NoMemory> {
+    connection.take_buffer_back();
+    forget_login(connection, state);
 
     let ahead = relay.bytes();
     if !ahead.is_empty() {
-        session.state().input = Some(Bytes::copy_of(ahead, session.log())?);
+        state.input = Some(Bytes::copy_of(ahead, connection.log())?);
     }
 
     Ok(())
 }
 
-fn forget_login(session: &mut Session<'_>) {
-    session.state().login = None;
-    session.state().secret = None;
-    session.publish_login();
-    session.publish_secret(Method::Plain);
+fn wait_for_handshake(mut session: Session<'_>) {
+    let (connection, state) = session.parts();
+    state.input = None;
+    forget_login(connection, state);
+    session.wait_for_handshake();
+}
+
+fn forget_login(connection: &mut Connection<'_>, state: &mut State) {
+    connection.publish_login(None);
+    connection.publish_secret(Method::Plain, None);
+    state.login = None;
+    state.secret = None;
 }
 
 /// Takes input once, answers the lines in it and keeps the rest.
-fn serve_input(session: &mut Session<'_>) -> Result<Outcome, Fault> {
-    let log = session.log();
-    let held = session.state().input.take();
-    let head = held.as_ref().map_or(&[][..], Bytes::as_slice);
-    let mut lease = Lease::take(READ.saturating_add(head.len()), log)?;
+fn serve_input(connection: &mut Connection<'_>, state: &mut State) -> Next {
+    let held = state.input.take();
+    let room = held.as_ref().map_or(0, |held| held.as_slice().len()).saturating_add(READ);
+    let Ok(mut lease) = Lease::take(room, connection.log()) else { return Next::Fail };
     let (memory, output) = lease.memory();
-    let mut output = Output::new(output);
+    let mut output = Output::new(output, connection.conf().longest_reply);
 
-    let (filled, ended) = receive(session, head, memory)?;
-    let input = memory.get_mut(..filled).unwrap_or_default();
-    let answered = answer(session, input, &mut output);
-    let rest = match answered {
-        Ok((done, _)) => keep(input.get(done..).unwrap_or_default(), held, log),
-        Err(_) => Ok(None),
+    let (input, ended) = match receive(connection, held.as_ref(), memory) {
+        Ok(received) => received,
+        Err(fault) => return fault.into(),
     };
+    let mut unanswered = &mut *input;
+    let mut next = answer(connection, state, &mut unanswered, &mut output);
+    if !unanswered.is_empty() {
+        match keep(unanswered, held, connection.log()) {
+            Ok(kept) => state.input = Some(kept),
+            Err(NoMemory) => next = Next::Fail,
+        }
+    }
     // The memory is every session's: no secret stays in it.
     input.fill(0);
 
-    session.state().input = rest?;
-    match answered?.1 {
-        None => Ok(Outcome::Sending),
-        Some(Next::Read) if ended => finish(session, &mut output, Next::Close),
-        Some(next) => finish(session, &mut output, next),
+    match next {
+        Next::Send | Next::Drop | Next::Fail => next,
+        Next::Read if ended => finish(connection, state, &mut output, Next::Close),
+        _ => finish(connection, state, &mut output, next),
     }
 }
 
-/// Answers the lines of `input`. Gives the number of bytes that are done with
-/// and what is next, or nothing if the client has to read first.
-fn answer(
-    session: &mut Session<'_>,
-    input: &mut [u8],
-    output: &mut Output<'_>,
-) -> Result<(usize, Option<Next>), Fault> {
-    let conf = session.conf();
-    let tls = session.tls();
-    let mut done = 0_usize;
-    let mut lines = 0_usize;
-
-    loop {
-        if output.room() < conf.longest_reply && flush(session, output)? == Sent::Part {
-            return Ok((done, None));
-        }
-
-        let unanswered = input.get_mut(done..).unwrap_or_default();
-        let (taken, action) = session.state().pop3.next(unanswered, &conf.policy, tls);
-        done = done.saturating_add(taken);
-        let Some(action) = action else { return Ok((done, Some(Next::Read))) };
-
-        lines = lines.saturating_add(1);
-        if lines == 2 {
-            // The replies to a client that pipelines may go in several sends:
-            // none is to wait for the acknowledgement of the one before.
-            session.send_without_delay();
-        }
-        if let Some(next) = act(session, action, output)? {
-            return Ok((done, Some(next)));
-        }
-    }
-}
-
-/// Carries an action out; gives what is next if no other line is to be
-/// answered now.
-fn act(
-    session: &mut Session<'_>,
-    action: Action<'_>,
-    output: &mut Output<'_>,
-) -> Result<Option<Next>, Fault> {
-    match action {
-        Action::Reply(reply) => put(session, reply, output),
-        Action::KeepLogin(name, reply) => {
-            keep_login(session, name)?;
-            put(session, reply, output);
-        }
-        Action::Refuse(refused) => {
-            output.push(refused.reason.reply());
-            session.log().client(refused.reason.log_text(), refused.command);
-            if refused.close {
-                if refused.reason != Refusal::TooManyCommands {
-                    session.log().client(c"client sent too many invalid commands", None);
-                }
-                return Ok(Some(Next::Close));
-            }
-        }
-        Action::Authenticate(credentials) => {
-            take_credentials(session, &credentials)?;
-            return Ok(Some(Next::Authenticate));
-        }
-        Action::StartTls => {
-            put(session, reply::OK, output);
-            return Ok(Some(Next::StartTls));
-        }
-        Action::Quit => {
-            put(session, reply::OK, output);
-            return Ok(Some(Next::Close));
-        }
-    }
-
-    Ok(None)
-}
-
-/// Adds a reply to the output, which has room for the longest one.
-fn put(session: &Session<'_>, reply: Reply, output: &mut Output<'_>) {
-    match reply {
-        Reply::Capabilities { tls } => output.push(session.conf().capabilities(tls)),
-        Reply::Mechanisms => output.push(session.conf().mechanisms()),
-        Reply::CramMd5Challenge => {
-            let challenge = session.challenge();
-            let challenge = challenge.strip_suffix(reply::CRLF).unwrap_or(challenge);
-            sasl::cram_md5::write_challenge(challenge, |piece| output.push(piece));
-        }
-        Reply::Line(text) => output.push(text),
-    }
-}
-
-fn keep_login(session: &mut Session<'_>, name: &[u8]) -> Result<(), NoMemory> {
-    let copy = Bytes::copy_of(name, session.log())?;
-    session.state().login = Some(copy);
-    session.publish_login();
-    session.log().debug_login(name);
-
-    Ok(())
-}
-
-/// Copies credentials out of the input for the auth server.
-fn take_credentials(
-    session: &mut Session<'_>,
-    credentials: &Credentials<'_>,
-) -> Result<(), NoMemory> {
-    if let Login::Given(name) = credentials.login {
-        keep_login(session, name)?;
-    }
-    session.state().secret = match credentials.method {
-        Method::External => None,
-        _ => Some(Bytes::copy_of(credentials.secret.expose(), session.log())?),
-    };
-    session.publish_secret(credentials.method);
-
-    Ok(())
-}
-
-/// Sends all output and tells what is next.
+/// Sends all output; gives what is next.
 fn finish(
-    session: &mut Session<'_>,
+    connection: &mut Connection<'_>,
+    state: &mut State,
     output: &mut Output<'_>,
     next: Next,
-) -> Result<Outcome, Fault> {
-    if flush(session, output)? == Sent::All {
-        return Ok(Outcome::Next(next));
+) -> Next {
+    match flush(connection, &mut state.unsent, output) {
+        Ok(Sent::All) => next,
+        Ok(Sent::Part) => {
+            state.next = next;
+            Next::Send
+        }
+        Err(fault) => fault.into(),
     }
-
-    session.state().next = next;
-    Ok(Outcome::Sending)
 }

@@ -8,6 +8,7 @@ use core::ffi::CStr;
 use nginx_sys::ngx_str_t;
 
 pub mod conf;
+pub mod connection;
 pub mod cycle;
 pub mod heap;
 pub mod log;
@@ -43,7 +44,7 @@ pub mod mail {
 pub struct NoMemory;
 
 /// Why a session cannot go on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The connection is broken.
     Broken,

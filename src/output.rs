@@ -1,31 +1,36 @@
 //! Replies gathered to be sent together.
 
+/// What is sent to a client in one go, in bytes.
+pub const OUTPUT: usize = 16 * 1024;
+
 /// Replies that wait for one send.
 pub struct Output<'a> {
-    memory: &'a mut [u8],
+    memory: &'a mut [u8; OUTPUT],
     length: usize,
+    /// The length beyond which there is no room for a reply.
+    full: usize,
 }
 
 impl<'a> Output<'a> {
-    /// Gathers in `memory`, whose size is the bound.
-    pub const fn new(memory: &'a mut [u8]) -> Self {
-        Self { memory, length: 0 }
+    /// Gathers replies of at most `longest` bytes.
+    pub const fn new(memory: &'a mut [u8; OUTPUT], longest: usize) -> Self {
+        Self { memory, length: 0, full: OUTPUT.saturating_sub(longest) }
     }
 
-    /// How many bytes there is room for.
-    pub const fn room(&self) -> usize {
-        self.memory.len().saturating_sub(self.length)
+    /// Whether there may be no room for another reply.
+    pub const fn is_full(&self) -> bool {
+        self.length > self.full
     }
 
-    /// Adds bytes; those that there is no room for are lost, so ask
-    /// [`Output::room`] first.
+    /// Adds bytes. They are lost if there is no room for them all, so ask
+    /// [`Output::is_full`] first.
+    #[inline]
     pub fn push(&mut self, bytes: &[u8]) {
-        let free = self.memory.get_mut(self.length..).unwrap_or_default();
-        let length = bytes.len().min(free.len());
+        let Some(free) = self.memory.get_mut(self.length..) else { return };
 
-        if let (Some(to), Some(from)) = (free.get_mut(..length), bytes.get(..length)) {
-            to.copy_from_slice(from);
-            self.length = self.length.saturating_add(length);
+        if let Some(room) = free.get_mut(..bytes.len()) {
+            room.copy_from_slice(bytes);
+            self.length = self.length.wrapping_add(bytes.len());
         }
     }
 

@@ -1,9 +1,9 @@
 //! Bytes between a session's connection, the worker's scratch memory, and what
 //! the session keeps.
 
+use crate::nginx::connection::{Connection, Received};
 use crate::nginx::heap::Bytes;
 use crate::nginx::log::Log;
-use crate::nginx::session::{Received, Session};
 use crate::nginx::{Fault, NoMemory};
 use crate::output::Output;
 
@@ -18,38 +18,39 @@ const LINE: usize = 256;
 pub enum Sent {
     /// All of it.
     All,
-    /// The client does not read: the rest is in
-    /// [`State::unsent`](crate::dialogue::State::unsent).
+    /// The client does not read: the rest is kept.
     Part,
 }
 
-/// Puts what was held at the head of `memory` and reads behind it; gives the
-/// bytes in all, and whether the client has closed its side.
-pub fn receive(
-    session: &mut Session<'_>,
-    head: &[u8],
-    memory: &mut [u8],
-) -> Result<(usize, bool), Fault> {
-    let (place, free) = memory.split_at_mut_checked(head.len()).ok_or(Fault::NoMemory)?;
-    place.copy_from_slice(head);
-    if free.is_empty() {
-        return Ok((head.len(), false));
+/// Puts what was held at the head of `memory` and reads behind it; gives all of
+/// it, and whether the client has closed its side.
+pub fn receive<'m>(
+    connection: &mut Connection<'_>,
+    held: Option<&Bytes>,
+    memory: &'m mut [u8],
+) -> Result<(&'m mut [u8], bool), Fault> {
+    let mut length = 0_usize;
+    if let Some(held) = held {
+        length = held.as_slice().len();
+        memory.get_mut(..length).ok_or(Fault::NoMemory)?.copy_from_slice(held.as_slice());
     }
 
-    Ok(match session.receive(free)? {
-        Received::Bytes(count) => (head.len().saturating_add(count), false),
-        Received::Nothing => (head.len(), false),
-        Received::End => (head.len(), true),
-    })
+    let free = memory.get_mut(length..).ok_or(Fault::NoMemory)?;
+    let ended = match connection.receive(free)? {
+        Received::Bytes(count) => {
+            length = length.saturating_add(count);
+            false
+        }
+        Received::Nothing => false,
+        Received::End => true,
+    };
+
+    Ok((memory.get_mut(..length).ok_or(Fault::NoMemory)?, ended))
 }
 
 /// Keeps input that is not answered yet, in the memory where it was held before
 /// if that has the right size.
-pub fn keep(rest: &[u8], held: Option<Bytes>, log: Log<'_>) -> Result<Option<Bytes>, NoMemory> {
-    if rest.is_empty() {
-        return Ok(None);
-    }
-
+pub fn keep(rest: &[u8], held: Option<Bytes>, log: Log<'_>) -> Result<Bytes, NoMemory> {
     let size = rest.len().checked_next_multiple_of(LINE).ok_or(NoMemory)?;
     let mut bytes = match held.filter(|bytes| bytes.capacity() == size) {
         Some(bytes) => bytes,
@@ -58,32 +59,62 @@ pub fn keep(rest: &[u8], held: Option<Bytes>, log: Log<'_>) -> Result<Option<Byt
     bytes.clear();
     bytes.append(rest)?;
 
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
-/// Sends what has been gathered. What the client does not take is kept, and
-/// nginx sends it when it does.
-pub fn flush(session: &mut Session<'_>, output: &mut Output<'_>) -> Result<Sent, Fault> {
+/// Sends what has been gathered. What the client does not take is kept in
+/// `unsent`, and nginx sends it when it does.
+#[inline]
+pub fn flush(
+    connection: &mut Connection<'_>,
+    unsent: &mut Option<Bytes>,
+    output: &mut Output<'_>,
+) -> Result<Sent, Fault> {
     if output.bytes().is_empty() {
         return Ok(Sent::All);
     }
+    if connection.tls() {
+        return flush_tls(connection, unsent, output);
+    }
 
-    // OpenSSL wants a write that could not be completed to be tried again from
-    // the same memory, as nginx does not set SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER.
-    let log = session.log();
-    let kept = if session.tls() { Some(Bytes::copy_of(output.bytes(), log)?) } else { None };
-    let bytes = kept.as_ref().map_or(output.bytes(), Bytes::as_slice);
+    let count = connection.send(output.bytes())?;
+    if count < output.bytes().len() {
+        return send_later(connection, unsent, output, count);
+    }
 
-    let count = session.send(bytes)?;
-    let sent = if count == bytes.len() {
-        Sent::All
-    } else {
-        let unsent = kept.map_or_else(|| Bytes::copy_of(output.bytes(), log), Ok)?;
-        session.state().unsent = Some(unsent);
-        session.send_later(count)?;
-        Sent::Part
-    };
     output.clear();
+    Ok(Sent::All)
+}
 
-    Ok(sent)
+#[cold]
+fn send_later(
+    connection: &mut Connection<'_>,
+    unsent: &mut Option<Bytes>,
+    output: &Output<'_>,
+    at: usize,
+) -> Result<Sent, Fault> {
+    let bytes = Bytes::copy_of(output.bytes(), connection.log())?;
+    connection.send_later(unsent.insert(bytes), at)?;
+
+    Ok(Sent::Part)
+}
+
+/// OpenSSL wants a write that could not be completed to be tried again from the
+/// same memory, as nginx does not set SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER.
+#[inline(never)]
+fn flush_tls(
+    connection: &mut Connection<'_>,
+    unsent: &mut Option<Bytes>,
+    output: &mut Output<'_>,
+) -> Result<Sent, Fault> {
+    let bytes = Bytes::copy_of(output.bytes(), connection.log())?;
+
+    let count = connection.send(bytes.as_slice())?;
+    if count < bytes.as_slice().len() {
+        connection.send_later(unsent.insert(bytes), count)?;
+        return Ok(Sent::Part);
+    }
+
+    output.clear();
+    Ok(Sent::All)
 }

@@ -30,19 +30,16 @@ fn split(bytes: &[u8], cuts: &[usize], limit: usize) -> Vec<Option<Vec<u8>>> {
         held.extend_from_slice(&bytes[from..to]);
         from = to;
 
-        loop {
-            let (done, line) = lines.next(&mut held, limit);
-            let ended = line.is_some();
-            found.extend(line.map(|line| match line {
+        let mut input = &mut held[..];
+        while let Some(line) = lines.next(&mut input, limit) {
+            found.push(match line {
                 Line::Text(text) => Some(text.to_vec()),
                 Line::TooLong => None,
-            }));
-            held.drain(..done);
-            if !ended {
-                break;
-            }
+            });
         }
-        assert!(held.len() < limit, "{} bytes held", held.len());
+        let left = input.len();
+        assert!(left < limit, "{left} bytes held");
+        held.drain(..held.len() - left);
     }
 
     found

@@ -8,8 +8,8 @@
 use libfuzzer_sys::fuzz_target;
 use pop3::reply::{EMPTY_CHALLENGE, OK, PASSWORD_PROMPT, USERNAME_PROMPT};
 use pop3::sasl::cram_md5;
-use pop3::{Capabilities, Method, Methods, Policy, Refusal, Reply, Session, StartTls, capability};
-use pop3_fuzz::support::{Noted, play};
+use pop3::{Capabilities, Method, Methods, Policy, Refusal, Session, StartTls, capability};
+use pop3_fuzz::support::{Noted, Notes, play};
 use pop3_fuzz::{assert_fit, cuts, lines, single_bytes};
 
 fuzz_target!(|data: &[u8]| {
@@ -123,7 +123,7 @@ fn check_logins(lines: &[Option<&[u8]>], noted: &[Noted], policy: &Policy, tls: 
                 kept = None;
             }
             // Between USER and PASS, but not between the two messages of LOGIN.
-            Noted::Reply(OK | Reply::Capabilities { .. }) if kept == Some(OK) => {}
+            Noted::Reply(OK) | Noted::Capabilities if kept == Some(OK) => {}
             _ => kept = None,
         }
     }
@@ -145,31 +145,28 @@ fn check_reply(action: &Noted, policy: &Policy, tls: bool) {
     let mut put = |piece: &[u8]| bytes.extend_from_slice(piece);
 
     match action {
-        Noted::Reply(reply) | Noted::KeepLogin(_, reply) => match reply {
-            Reply::Line(line) => put(line),
-            Reply::Capabilities { tls: inside } => {
-                assert_eq!(*inside, tls);
-                let names = capability::DEFAULT.into_iter();
-                let starttls = policy.starttls;
-                Capabilities { names, methods: &policy.methods, starttls }.write(tls, put);
+        Noted::Reply(line) | Noted::KeepLogin(_, line) => put(line),
+        Noted::Capabilities => {
+            let names = capability::DEFAULT.into_iter();
+            let starttls = policy.starttls;
+            Capabilities { names, methods: &policy.methods, starttls }.write(tls, put);
 
-                let tags = check_list(&bytes);
-                assert_eq!(tags.iter().any(|tag| tag == "STLS"), stls);
-                assert_eq!(tags.iter().any(|tag| tag == "USER"), !tls_required(policy, tls));
-                assert!(!(tags.iter().any(|tag| tag == "SASL") && tls_required(policy, tls)));
-                return;
-            }
-            Reply::Mechanisms => {
-                assert!(!tls_required(policy, tls), "methods listed before TLS");
-                capability::write_mechanisms(policy.methods.mechanisms(), put);
-                check_list(&bytes);
-                return;
-            }
-            Reply::CramMd5Challenge => {
-                assert!(policy.methods.challenge(), "there is no challenge");
-                cram_md5::write_challenge(b"<1896.697170952@mail.example>", put);
-            }
-        },
+            let tags = check_list(&bytes);
+            assert_eq!(tags.iter().any(|tag| tag == "STLS"), stls);
+            assert_eq!(tags.iter().any(|tag| tag == "USER"), !tls_required(policy, tls));
+            assert!(!(tags.iter().any(|tag| tag == "SASL") && tls_required(policy, tls)));
+            return;
+        }
+        Noted::Mechanisms => {
+            assert!(!tls_required(policy, tls), "methods listed before TLS");
+            capability::write_mechanisms(policy.methods.mechanisms(), put);
+            check_list(&bytes);
+            return;
+        }
+        Noted::Challenge => {
+            assert!(policy.methods.challenge(), "there is no challenge");
+            cram_md5::write_challenge(b"<1896.697170952@mail.example>", put);
+        }
         Noted::Refuse(reason) | Noted::Close(reason) => {
             put(reason.reply());
             assert!(bytes.starts_with(b"-ERR "), "{action:?}");
@@ -209,23 +206,22 @@ fn converse(bytes: &[u8], policy: &Policy, tls: bool) -> Vec<Noted> {
     let mut tls = tls;
     let mut session = Session::default();
     let mut held = vec![];
-    let mut noted = vec![];
+    let mut notes = Notes::default();
 
     for &byte in bytes {
         held.push(byte);
-        let (done, action) = session.next(&mut held, policy, tls);
-        let action = action.map(Noted::from);
-        held.drain(..done);
-
-        let ended = matches!(action, Some(Noted::Close(_) | Noted::Quit));
-        tls |= action == Some(Noted::StartTls);
-        noted.extend(action);
-        if ended {
-            break;
+        let mut input = &mut held[..];
+        if session.next(&mut input, policy, tls, &mut notes) {
+            tls |= notes.0.last() == Some(&Noted::StartTls);
+            if matches!(notes.0.last(), Some(Noted::Close(_) | Noted::Quit)) {
+                break;
+            }
         }
+        let left = input.len();
+        held.drain(..held.len() - left);
     }
 
-    noted
+    notes.0
 }
 
 /// What has been counted in a conversation.
@@ -246,7 +242,8 @@ impl Counted {
         self.errors += usize::from(refusal.is_some_and(|reason| reason != Refusal::Cancelled));
         self.exchange = matches!(
             action,
-            Noted::Reply(EMPTY_CHALLENGE | USERNAME_PROMPT | Reply::CramMd5Challenge)
+            Noted::Reply(EMPTY_CHALLENGE | USERNAME_PROMPT)
+                | Noted::Challenge
                 | Noted::KeepLogin(_, PASSWORD_PROMPT)
         );
     }

@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
-use pop3::{Action, Credentials, Mechanism, Method, Policy, Refusal};
+use pop3::{Credentials, Mechanism, Method, Policy, Refusal};
 
 #[path = "../../pop3/tests/support/mod.rs"]
 #[expect(missing_docs, reason = "as a part of tests it needs no documentation")]
@@ -79,13 +79,20 @@ pub fn assert_fit(noted: &Noted) {
             });
             assert!(secret_fits && login_fits, "{noted:?}");
         }
-        Noted::Reply(_) | Noted::Refuse(_) | Noted::Close(_) | Noted::StartTls | Noted::Quit => {}
+        Noted::Reply(_)
+        | Noted::Capabilities
+        | Noted::Mechanisms
+        | Noted::Challenge
+        | Noted::Refuse(_)
+        | Noted::Close(_)
+        | Noted::StartTls
+        | Noted::Quit => {}
     }
 }
 
 /// Notes what the session has to make of a message.
 pub fn note(result: Result<Credentials<'_>, Refusal>) -> Noted {
-    result.map_or_else(Noted::Refuse, |credentials| Action::Authenticate(credentials).into())
+    result.map_or_else(Noted::Refuse, |credentials| Noted::from(&credentials))
 }
 
 /// Sends `messages` with AUTH in each way there is: the first one as initial

@@ -2,8 +2,8 @@
 
 use core::ffi::CStr;
 
-/// The commands of the AUTHORIZATION state, and the others of RFC 1939, which
-/// belong after the login.
+/// The commands of RFC 1939 and its extensions. Those of the TRANSACTION
+/// state are known as well, though they belong after the login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyword {
     /// RFC 1939, section 7.
@@ -22,35 +22,66 @@ pub enum Keyword {
     Quit,
     /// RFC 2595, section 4.
     Stls,
-    /// STAT, LIST, RETR, DELE, RSET, TOP, UIDL by name: RFC 1939, sections 5
-    /// and 7.
-    Transaction(&'static CStr),
+    /// RFC 1939, section 5.
+    Stat,
+    /// RFC 1939, section 5.
+    List,
+    /// RFC 1939, section 5.
+    Retr,
+    /// RFC 1939, section 5.
+    Dele,
+    /// RFC 1939, section 5.
+    Rset,
+    /// RFC 1939, section 7.
+    Top,
+    /// RFC 1939, section 7.
+    Uidl,
 }
 
-impl Keyword {
-    /// Takes a keyword in any case; nothing if it is unknown.
-    pub fn parse(word: &[u8]) -> Option<Self> {
-        let Ok(word) = <[u8; 4]>::try_from(word) else {
-            return word.eq_ignore_ascii_case(b"TOP").then_some(Self::Transaction(c"TOP"));
-        };
+/// Four bytes as a number: they are compared at once.
+const fn number(word: &[u8; 4]) -> u32 {
+    u32::from_ne_bytes(*word)
+}
 
-        match &word.map(|byte| byte.to_ascii_uppercase()) {
-            b"USER" => Some(Self::User),
-            b"PASS" => Some(Self::Pass),
-            b"APOP" => Some(Self::Apop),
-            b"AUTH" => Some(Self::Auth),
-            b"CAPA" => Some(Self::Capa),
-            b"NOOP" => Some(Self::Noop),
-            b"QUIT" => Some(Self::Quit),
-            b"STLS" => Some(Self::Stls),
-            b"STAT" => Some(Self::Transaction(c"STAT")),
-            b"LIST" => Some(Self::Transaction(c"LIST")),
-            b"RETR" => Some(Self::Transaction(c"RETR")),
-            b"DELE" => Some(Self::Transaction(c"DELE")),
-            b"RSET" => Some(Self::Transaction(c"RSET")),
-            b"UIDL" => Some(Self::Transaction(c"UIDL")),
-            _ => None,
-        }
+/// Takes away the bit in which upper and lower case differ. No byte but a
+/// letter becomes a letter by it.
+const UPPER_CASE: u32 = number(&[!0x20; 4]);
+
+const USER: u32 = number(b"USER");
+const PASS: u32 = number(b"PASS");
+const APOP: u32 = number(b"APOP");
+const AUTH: u32 = number(b"AUTH");
+const CAPA: u32 = number(b"CAPA");
+const NOOP: u32 = number(b"NOOP");
+const QUIT: u32 = number(b"QUIT");
+const STLS: u32 = number(b"STLS");
+const STAT: u32 = number(b"STAT");
+const LIST: u32 = number(b"LIST");
+const RETR: u32 = number(b"RETR");
+const DELE: u32 = number(b"DELE");
+const RSET: u32 = number(b"RSET");
+const UIDL: u32 = number(b"UIDL");
+
+impl Keyword {
+    /// Takes a keyword of four letters in any case; nothing if it is unknown.
+    const fn parse(word: &[u8; 4]) -> Option<Self> {
+        Some(match number(word) & UPPER_CASE {
+            USER => Self::User,
+            PASS => Self::Pass,
+            APOP => Self::Apop,
+            AUTH => Self::Auth,
+            CAPA => Self::Capa,
+            NOOP => Self::Noop,
+            QUIT => Self::Quit,
+            STLS => Self::Stls,
+            STAT => Self::Stat,
+            LIST => Self::List,
+            RETR => Self::Retr,
+            DELE => Self::Dele,
+            RSET => Self::Rset,
+            UIDL => Self::Uidl,
+            _ => return None,
+        })
     }
 
     /// The name to log.
@@ -64,7 +95,13 @@ impl Keyword {
             Self::Noop => c"NOOP",
             Self::Quit => c"QUIT",
             Self::Stls => c"STLS",
-            Self::Transaction(name) => name,
+            Self::Stat => c"STAT",
+            Self::List => c"LIST",
+            Self::Retr => c"RETR",
+            Self::Dele => c"DELE",
+            Self::Rset => c"RSET",
+            Self::Top => c"TOP",
+            Self::Uidl => c"UIDL",
         }
     }
 }
@@ -72,22 +109,25 @@ impl Keyword {
 /// A line taken apart: its keyword, and what follows the first space.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Command<'a> {
-    /// What is asked for, if it is known.
-    pub keyword: Option<Keyword>,
+    /// What is asked for.
+    pub keyword: Keyword,
     /// The argument, with every space but the first one; empty without one.
     pub argument: &'a mut [u8],
 }
 
 impl<'a> Command<'a> {
-    /// Takes a line apart.
-    pub fn parse(line: &'a mut [u8]) -> Self {
-        let end = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
-        let (word, rest) = line.split_at_mut_checked(end).unwrap_or_default();
+    /// Takes a line apart; nothing if its keyword is unknown.
+    #[inline]
+    pub fn parse(line: &'a mut [u8]) -> Option<Self> {
+        let (keyword, argument) = match *line {
+            [a, b, c, d] | [a, b, c, d, b' ', ..] => (Keyword::parse(&[a, b, c, d])?, 5),
+            [t, o, p] | [t, o, p, b' ', ..] if [t, o, p].eq_ignore_ascii_case(b"TOP") => {
+                (Keyword::Top, 4)
+            }
+            _ => return None,
+        };
 
-        Self {
-            keyword: Keyword::parse(word),
-            argument: rest.split_first_mut().map_or(&mut [], |(_space, argument)| argument),
-        }
+        Some(Self { keyword, argument: line.get_mut(argument..).unwrap_or_default() })
     }
 }
 
@@ -110,10 +150,9 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    fn parse(line: &str) -> (Option<Keyword>, Vec<u8>) {
+    fn parse(line: &str) -> Option<(Keyword, Vec<u8>)> {
         let mut line = line.as_bytes().to_vec();
-        let command = Command::parse(&mut line);
-        (command.keyword, command.argument.to_vec())
+        Command::parse(&mut line).map(|command| (command.keyword, command.argument.to_vec()))
     }
 
     #[test]
@@ -127,24 +166,38 @@ mod tests {
             ("NoOp", Keyword::Noop),
             ("quit", Keyword::Quit),
             ("sTLs", Keyword::Stls),
-            ("top", Keyword::Transaction(c"TOP")),
-            ("RETR", Keyword::Transaction(c"RETR")),
+            ("top", Keyword::Top),
+            ("RETR", Keyword::Retr),
         ] {
-            assert_eq!(parse(word), (Some(keyword), Vec::new()), "{word}");
+            assert_eq!(parse(word), Some((keyword, Vec::new())), "{word}");
+        }
+    }
+
+    #[test]
+    fn nothing_but_letters_stands_for_letters() {
+        for at in 0..4 {
+            for byte in 0..=u8::MAX {
+                let mut line = *b"NOOP";
+                line[at] = byte;
+                let known = line.eq_ignore_ascii_case(b"NOOP");
+                assert_eq!(Command::parse(&mut line).is_some(), known, "{byte:#x} at {at}");
+            }
         }
     }
 
     #[test]
     fn whatever_else_is_unknown() {
-        for word in ["", " ", " USER", "USE", "USERS", "NOOP\t", "UTF8", "LANG", "U\0ER", "TOPS"] {
-            assert_eq!(parse(word).0, None, "{word:?}");
+        for word in
+            ["", " ", " USER", "USE", "USERS", "NOOP\t", "UTF8", "LANG", "U\0ER", "TOPS", "TOP\0"]
+        {
+            assert_eq!(parse(word), None, "{word:?}");
         }
     }
 
     #[test]
     fn the_argument_starts_after_one_space() {
-        assert_eq!(parse("PASS  a b "), (Some(Keyword::Pass), b" a b ".to_vec()));
-        assert_eq!(parse("PASS "), (Some(Keyword::Pass), Vec::new()));
+        assert_eq!(parse("PASS  a b "), Some((Keyword::Pass, b" a b ".to_vec())));
+        assert_eq!(parse("PASS "), Some((Keyword::Pass, Vec::new())));
     }
 
     #[test]

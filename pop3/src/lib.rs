@@ -1,9 +1,9 @@
 //! The AUTHORIZATION state of POP3 (RFC 1939, section 4) without I/O.
 //!
-//! [`Session::next`] takes the bytes that a client has sent and gives back
-//! what to do about them, one [`Action`] at a time: send a reply, check
-//! credentials, start TLS, quit. Sockets, timers, memory and logs are the
-//! caller's; nothing here allocates, panics or performs I/O.
+//! [`Session::next`] takes the bytes that a client has sent, line by line, and
+//! tells a [`Server`] what to do about each: send a reply, check credentials,
+//! start TLS, close. Sockets, timers, memory and logs are the server's; nothing
+//! here allocates, panics or performs I/O.
 //!
 //! A line is answered in [`session`]; [`command`] tells what it asks for,
 //! [`sasl`] has a file for each mechanism and [`reply`] the texts.
@@ -27,6 +27,5 @@ pub mod session;
 pub use capability::{Capabilities, StartTls};
 pub use credentials::{Credentials, Login, Method, Secret};
 pub use refusal::Refusal;
-pub use reply::Reply;
 pub use sasl::{Mechanism, Methods};
-pub use session::{Action, Policy, Session};
+pub use session::{Policy, Refused, Server, Session};

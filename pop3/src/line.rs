@@ -1,10 +1,12 @@
 //! Lines out of a stream of bytes, with a bound on their length.
 
+use core::mem;
+
 /// Finds the lines of one session. CRLF ends a line, a bare LF is tolerated.
 #[derive(Debug, Default)]
 pub struct Lines {
     /// Bytes at the head of the input that are known to hold no LF.
-    scanned: usize,
+    scanned: u32,
     /// Whether the rest of a too long line is being skipped.
     skipping: bool,
 }
@@ -19,46 +21,41 @@ pub enum Line<'a> {
 }
 
 impl Lines {
-    /// Takes one line from the head of `input`.
+    /// Takes one line off the head of `input`, if one has ended.
     ///
-    /// Gives the number of bytes that are done with, and the line if one has
-    /// ended. What is not done with must stand at the head of the next call's
-    /// input, with more bytes behind it: it is the head of a line, shorter
+    /// If none has, what is left of `input` must stand at the head of the next
+    /// call's, with more bytes behind it: it is the head of a line, shorter
     /// than `limit`. `limit` is the longest line in bytes, its end included.
-    pub fn next<'a>(&mut self, input: &'a mut [u8], limit: usize) -> (usize, Option<Line<'a>>) {
-        let end = input
-            .get(self.scanned..)
-            .and_then(|unseen| memchr::memchr(b'\n', unseen))
-            .and_then(|at| at.checked_add(self.scanned));
-
-        let Some(end) = end else {
-            return (self.wait(input.len(), limit), None);
+    #[inline]
+    pub fn next<'a>(&mut self, input: &mut &'a mut [u8], limit: usize) -> Option<Line<'a>> {
+        let unseen = input.get(self.scanned as usize..)?;
+        let Some(at) = memchr::memchr(b'\n', unseen) else {
+            self.wait(input, limit);
+            return None;
         };
 
-        let length = end.saturating_add(1);
+        // Within the input, so there is no overflow.
+        let end = (self.scanned as usize).wrapping_add(at);
+        let length = end.wrapping_add(1);
+        let (line, rest) = mem::take(input).split_at_mut_checked(length)?;
+        *input = rest;
         let too_long = self.skipping || length > limit;
         *self = Self::default();
 
-        let line = match input.get_mut(..end) {
-            Some(text) if !too_long => Line::Text(without_cr(text)),
-            _ => Line::TooLong,
-        };
-
-        (length, Some(line))
+        match line.get_mut(..end) {
+            Some(text) if !too_long => Some(Line::Text(without_cr(text))),
+            _ => Some(Line::TooLong),
+        }
     }
 
-    /// Notes that `length` bytes hold no line end; gives how many of them can
-    /// be dropped.
-    fn wait(&mut self, length: usize, limit: usize) -> usize {
-        self.skipping |= length >= limit;
-
+    /// Notes that `input` holds no line end, and drops what belongs to a line
+    /// that is too long.
+    fn wait(&mut self, input: &mut &mut [u8], limit: usize) {
+        self.skipping |= input.len() >= limit;
         if self.skipping {
-            self.scanned = 0;
-            return length;
+            *input = &mut [];
         }
-
-        self.scanned = length;
-        0
+        self.scanned = u32::try_from(input.len()).unwrap_or(u32::MAX);
     }
 }
 
@@ -85,19 +82,16 @@ mod tests {
             held.extend_from_slice(&bytes[from..to]);
             from = to;
 
-            loop {
-                let (done, line) = lines.next(&mut held, limit);
-                let ended = line.is_some();
-                found.extend(line.map(|line| match line {
+            let mut input = &mut held[..];
+            while let Some(line) = lines.next(&mut input, limit) {
+                found.push(match line {
                     Line::Text(text) => Some(text.to_vec()),
                     Line::TooLong => None,
-                }));
-                held.drain(..done);
-                if !ended {
-                    assert!(held.len() < limit, "a held line is shorter than the limit");
-                    break;
-                }
+                });
             }
+            let left = input.len();
+            assert!(left < limit, "a held line is shorter than the limit");
+            held.drain(..held.len() - left);
         }
 
         found

@@ -1,11 +1,14 @@
 //! The dialogue up to the login: lines in, actions out.
 
 use core::ffi::CStr;
+use core::mem;
 
 use crate::command::{Command, Keyword, without_leading_spaces, words};
 use crate::line::{Line, Lines};
 use crate::sasl::{base64, cram_md5, external, login, plain};
-use crate::{Credentials, Mechanism, Methods, Refusal, Reply, StartTls, apop, credentials, reply};
+use crate::{
+    Credentials, Login, Mechanism, Method, Methods, Refusal, StartTls, apop, credentials, reply,
+};
 
 /// What a server allows.
 #[derive(Clone, Copy, Debug)]
@@ -22,24 +25,33 @@ pub struct Policy {
     pub max_commands: usize,
 }
 
-/// What to do about a line. It borrows from the input.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Action<'a> {
-    /// Send the reply.
-    Reply(Reply),
-    /// Keep the login for the credentials to come, in place of an earlier
-    /// one; then send the reply.
-    KeepLogin(&'a [u8], Reply),
-    /// Send the refusal's reply.
-    Refuse(Refused),
-    /// Ask the auth server. Whether the login fails or not, the session
+/// What is to be done about a line: one call for each.
+pub trait Server {
+    /// Sends a line.
+    fn reply(&mut self, line: &'static [u8]);
+    /// Sends the answer to CAPA ([`Capabilities::write`]).
+    ///
+    /// [`Capabilities::write`]: crate::Capabilities::write
+    fn reply_capabilities(&mut self);
+    /// Sends the answer to AUTH without argument ([`write_mechanisms`]).
+    ///
+    /// [`write_mechanisms`]: crate::capability::write_mechanisms
+    fn reply_mechanisms(&mut self);
+    /// Sends the greeting's challenge in base64 ([`cram_md5::write_challenge`]).
+    fn reply_challenge(&mut self);
+    /// Keeps the login for the credentials to come, in place of an earlier
+    /// one; then sends a line.
+    fn keep_login(&mut self, name: &[u8], line: &'static [u8]);
+    /// Sends the refusal's reply, and logs it.
+    fn refuse(&mut self, refused: &Refused);
+    /// Asks the auth server. Whether the login fails or not, the session then
     /// stands at the start of the dialogue.
-    Authenticate(Credentials<'a>),
-    /// Send `+OK`, throw away what else has come in, and start TLS. A kept
+    fn authenticate(&mut self, credentials: &Credentials<'_>);
+    /// Sends `+OK`, throws away what else has come in, and starts TLS. A kept
     /// login is void (RFC 2595, section 4).
-    StartTls,
-    /// Send `+OK` and close.
-    Quit,
+    fn start_tls(&mut self);
+    /// Sends `+OK` and closes.
+    fn quit(&mut self);
 }
 
 /// A line that was refused.
@@ -53,11 +65,10 @@ pub struct Refused {
     pub close: bool,
 }
 
-/// Why a line is refused, and the name to log of the command or mechanism.
-struct Fault(Refusal, Option<&'static CStr>);
-
-/// What the next line is taken for.
+/// What the next line is taken for. It is asked for each line: `repr(u8)` has
+/// it in a byte of its own.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
 enum State {
     /// A command.
     #[default]
@@ -75,178 +86,224 @@ enum State {
 pub struct Session {
     lines: Lines,
     state: State,
-    errors: usize,
-    commands: usize,
+    errors: u32,
+    commands: u32,
 }
 
 impl Session {
-    /// Takes one line from the head of `input`.
+    /// Takes one line off the head of `input`, if one has ended, and has the
+    /// server answer it. Gives whether there was one.
     ///
-    /// Gives the number of bytes that are done with, and an action if a line
-    /// has ended. What is not done with must stand at the head of the next
-    /// call's input, with more bytes behind it; it is shorter than
+    /// If there was none, what is left of `input` must stand at the head of
+    /// the next call's, with more bytes behind it; it is shorter than
     /// [`Policy::max_line`]. `tls` tells whether the input came through TLS.
-    pub fn next<'a>(
+    #[inline]
+    pub fn next(
         &mut self,
-        input: &'a mut [u8],
+        input: &mut &mut [u8],
         policy: &Policy,
         tls: bool,
-    ) -> (usize, Option<Action<'a>>) {
-        let (done, line) = self.lines.next(input, policy.max_line);
-        (done, line.map(|line| self.answer(line, policy, tls)))
-    }
+        server: &mut impl Server,
+    ) -> bool {
+        let Some(line) = self.lines.next(input, policy.max_line) else { return false };
 
-    fn answer<'a>(&mut self, line: Line<'a>, policy: &Policy, tls: bool) -> Action<'a> {
-        let state = self.state;
-        self.state = State::Start;
-
-        let answered = match (state, line) {
-            (_, Line::TooLong) => Err(Fault(Refusal::LineTooLong, None)),
-            (State::Exchange(mechanism), Line::Text(text)) => not_cancelled(text)
-                .and_then(|text| self.message(mechanism, text))
-                .map_err(|reason| Fault(reason, Some(mechanism.log_text()))),
-            (State::LoginPassword, Line::Text(text)) => login_password(text)
-                .map_err(|reason| Fault(reason, Some(Mechanism::Login.log_text()))),
-            (State::Start | State::User, Line::Text(text)) => {
-                self.command(Command::parse(text), state, policy, tls)
+        match (line, self.state) {
+            (Line::Text(text), State::Start | State::User) => {
+                self.command(text, policy, tls, server);
             }
-        };
-
-        answered.unwrap_or_else(|fault| self.refuse(&fault, policy))
-    }
-
-    fn refuse(&mut self, &Fault(reason, command): &Fault, policy: &Policy) -> Action<'static> {
-        self.errors = self.errors.saturating_add(usize::from(reason.is_error()));
-        let close = reason == Refusal::TooManyCommands
-            || (reason.is_error() && self.errors >= policy.max_errors);
-
-        Action::Refuse(Refused { reason, command, close })
-    }
-
-    fn command<'a>(
-        &mut self,
-        command: Command<'a>,
-        state: State,
-        policy: &Policy,
-        tls: bool,
-    ) -> Result<Action<'a>, Fault> {
-        self.commands = self.commands.saturating_add(1);
-        if self.commands > policy.max_commands {
-            return Err(Fault(Refusal::TooManyCommands, None));
+            (Line::Text(text), State::Exchange(_) | State::LoginPassword) => {
+                self.exchange(text, policy, server);
+            }
+            (Line::TooLong, _) => self.refuse(Refusal::LineTooLong, None, policy, server),
         }
 
-        let Some(keyword) = command.keyword else {
-            return Err(Fault(Refusal::UnknownCommand, None));
+        true
+    }
+
+    #[cold]
+    fn refuse(
+        &mut self,
+        reason: Refusal,
+        command: Option<&'static CStr>,
+        policy: &Policy,
+        server: &mut impl Server,
+    ) {
+        self.state = State::Start;
+        self.errors = self.errors.saturating_add(reason.is_error().into());
+
+        let close = reason == Refusal::TooManyCommands
+            || (reason.is_error() && self.errors as usize >= policy.max_errors);
+        server.refuse(&Refused { reason, command, close });
+    }
+
+    #[inline]
+    fn command(&mut self, line: &mut [u8], policy: &Policy, tls: bool, server: &mut impl Server) {
+        if self.commands as usize >= policy.max_commands {
+            return self.refuse(Refusal::TooManyCommands, None, policy, server);
+        }
+        self.commands = self.commands.saturating_add(1);
+
+        let Some(Command { keyword, argument }) = Command::parse(line) else {
+            return self.refuse(Refusal::UnknownCommand, None, policy, server);
         };
-        let answered = match (keyword, state) {
-            (Keyword::Noop, _) => {
-                self.state = state;
-                Ok(Action::Reply(reply::OK))
-            }
-            (Keyword::Capa, _) => {
-                self.state = state;
-                Ok(Action::Reply(Reply::Capabilities { tls }))
-            }
-            (Keyword::Quit, _) => Ok(Action::Quit),
-            (Keyword::Stls, _) => start_tls(policy, tls),
-            (Keyword::Pass, State::User) => pass(command.argument),
+        match keyword {
+            Keyword::Noop => server.reply(reply::OK),
+            Keyword::Capa => server.reply_capabilities(),
+            _ => self.login_command(keyword, argument, policy, tls, server),
+        }
+    }
+
+    /// A command that changes the state. Not inlined, so that what each line
+    /// goes through stays small.
+    #[inline(never)]
+    fn login_command(
+        &mut self,
+        keyword: Keyword,
+        argument: &mut [u8],
+        policy: &Policy,
+        tls: bool,
+        server: &mut impl Server,
+    ) {
+        let answered = match (keyword, mem::take(&mut self.state)) {
+            (Keyword::Quit, _) => return server.quit(),
+            (Keyword::Stls, _) => start_tls(policy, tls, server),
+            (Keyword::Pass, State::User) => pass(argument, server),
             (Keyword::User | Keyword::Apop | Keyword::Auth, State::Start)
                 if policy.starttls == StartTls::Only && !tls =>
             {
                 Err(Refusal::TlsRequired)
             }
-            (Keyword::User, State::Start) => self.user(command.argument),
-            (Keyword::Apop, State::Start) => apop(command.argument, policy),
-            (Keyword::Auth, State::Start) => return self.auth(command.argument, policy),
+            (Keyword::User, State::Start) => self.user(argument, server),
+            (Keyword::Apop, State::Start) => apop(argument, policy, server),
+            (Keyword::Auth, State::Start) => return self.auth(argument, policy, server),
             _ => Err(Refusal::InvalidState),
         };
 
-        answered.map_err(|reason| Fault(reason, Some(keyword.log_text())))
+        if let Err(reason) = answered {
+            self.refuse(reason, Some(keyword.log_text()), policy, server);
+        }
     }
 
     /// USER name (RFC 1939, section 7).
-    fn user<'a>(&mut self, argument: &'a [u8]) -> Result<Action<'a>, Refusal> {
+    fn user(&mut self, argument: &[u8], server: &mut impl Server) -> Result<(), Refusal> {
         let name = without_leading_spaces(argument);
         if name.is_empty() {
             return Err(Refusal::InvalidArguments);
         }
-        let name = credentials::login(name)?;
+        server.keep_login(credentials::login(name)?, reply::OK);
         self.state = State::User;
 
-        Ok(Action::KeepLogin(name, reply::OK))
+        Ok(())
     }
 
     /// AUTH [mechanism [initial-response]] (RFC 5034, section 4).
-    fn auth<'a>(&mut self, argument: &'a mut [u8], policy: &Policy) -> Result<Action<'a>, Fault> {
+    fn auth(&mut self, argument: &mut [u8], policy: &Policy, server: &mut impl Server) {
         let mut words = words(argument);
-        let Some(name) = words.next() else {
-            return Ok(Action::Reply(Reply::Mechanisms));
+        let Some(name) = words.next() else { return server.reply_mechanisms() };
+        let Some(mechanism) = Mechanism::parse(name).filter(|&found| policy.methods.accept(found))
+        else {
+            let command = Keyword::Auth.log_text();
+            return self.refuse(Refusal::UnsupportedMethod, Some(command), policy, server);
         };
-        let mechanism = Mechanism::parse(name)
-            .filter(|&mechanism| policy.methods.accept(mechanism))
-            .ok_or(Fault(Refusal::UnsupportedMethod, Some(Keyword::Auth.log_text())))?;
 
         let answered = match (words.next(), words.next()) {
             (None, _) => {
                 self.state = State::Exchange(mechanism);
-                Ok(Action::Reply(match mechanism {
-                    Mechanism::Plain => reply::EMPTY_CHALLENGE,
-                    Mechanism::Login | Mechanism::External => reply::USERNAME_PROMPT,
-                    Mechanism::CramMd5 => Reply::CramMd5Challenge,
-                }))
+                return match mechanism {
+                    Mechanism::Plain => server.reply(reply::EMPTY_CHALLENGE),
+                    Mechanism::Login | Mechanism::External => server.reply(reply::USERNAME_PROMPT),
+                    Mechanism::CramMd5 => server.reply_challenge(),
+                };
             }
             // In CRAM-MD5 the server goes first: no initial response.
             (Some(response), None) if mechanism != Mechanism::CramMd5 => {
-                self.message(mechanism, if response == b"=" { &mut [] } else { response })
+                let response = if response == b"=" { &mut [] } else { response };
+                self.message(mechanism, response, server)
             }
             _ => Err(Refusal::InvalidArguments),
         };
 
-        answered.map_err(|reason| Fault(reason, Some(mechanism.log_text())))
+        if let Err(reason) = answered {
+            self.refuse(reason, Some(mechanism.log_text()), policy, server);
+        }
+    }
+
+    /// The answer to a challenge.
+    #[inline(never)]
+    fn exchange(&mut self, line: &mut [u8], policy: &Policy, server: &mut impl Server) {
+        let (mechanism, answered) = match mem::take(&mut self.state) {
+            State::Exchange(mechanism) => (
+                mechanism,
+                not_cancelled(line).and_then(|text| self.message(mechanism, text, server)),
+            ),
+            _ => (
+                Mechanism::Login,
+                not_cancelled(line).and_then(|text| login_password(text, server)),
+            ),
+        };
+
+        if let Err(reason) = answered {
+            self.refuse(reason, Some(mechanism.log_text()), policy, server);
+        }
     }
 
     /// The client's first message: an initial response or the answer to a
     /// challenge.
-    fn message<'a>(
+    fn message(
         &mut self,
         mechanism: Mechanism,
-        text: &'a mut [u8],
-    ) -> Result<Action<'a>, Refusal> {
+        text: &mut [u8],
+        server: &mut impl Server,
+    ) -> Result<(), Refusal> {
         let message = base64::decode(text)?;
 
         match mechanism {
-            Mechanism::Plain => plain::credentials(message).map(Action::Authenticate),
-            Mechanism::CramMd5 => cram_md5::credentials(message).map(Action::Authenticate),
-            Mechanism::External => external::credentials(message).map(Action::Authenticate),
+            Mechanism::Plain => server.authenticate(&plain::credentials(message)?),
+            Mechanism::CramMd5 => server.authenticate(&cram_md5::credentials(message)?),
+            Mechanism::External => server.authenticate(&external::credentials(message)?),
             Mechanism::Login => {
-                let name = login::username(message)?;
+                server.keep_login(login::username(message)?, reply::PASSWORD_PROMPT);
                 self.state = State::LoginPassword;
-                Ok(Action::KeepLogin(name, reply::PASSWORD_PROMPT))
             }
         }
+
+        Ok(())
     }
 }
 
-/// The second line of AUTH LOGIN.
-fn login_password(line: &mut [u8]) -> Result<Action<'_>, Refusal> {
-    login::credentials(base64::decode(not_cancelled(line)?)?).map(Action::Authenticate)
+/// The second message of AUTH LOGIN.
+fn login_password(text: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
+    server.authenticate(&login::credentials(base64::decode(text)?)?);
+
+    Ok(())
+}
+
+/// STLS (RFC 2595, section 4).
+fn start_tls(policy: &Policy, tls: bool, server: &mut impl Server) -> Result<(), Refusal> {
+    if tls || policy.starttls == StartTls::Off {
+        return Err(Refusal::TlsUnavailable);
+    }
+    server.start_tls();
+
+    Ok(())
 }
 
 /// PASS string (RFC 1939, section 7).
-fn pass(argument: &[u8]) -> Result<Action<'_>, Refusal> {
+fn pass(argument: &[u8], server: &mut impl Server) -> Result<(), Refusal> {
     if argument.is_empty() {
         return Err(Refusal::InvalidArguments);
     }
-
-    Ok(Action::Authenticate(Credentials {
-        method: crate::Method::Plain,
-        login: crate::Login::Kept,
+    server.authenticate(&Credentials {
+        method: Method::Plain,
+        login: Login::Kept,
         secret: credentials::password(argument)?,
-    }))
+    });
+
+    Ok(())
 }
 
 /// APOP name digest (RFC 1939, section 7).
-fn apop<'a>(argument: &'a mut [u8], policy: &Policy) -> Result<Action<'a>, Refusal> {
+fn apop(argument: &mut [u8], policy: &Policy, server: &mut impl Server) -> Result<(), Refusal> {
     if !policy.methods.apop {
         return Err(Refusal::UnsupportedMethod);
     }
@@ -254,19 +311,11 @@ fn apop<'a>(argument: &'a mut [u8], policy: &Policy) -> Result<Action<'a>, Refus
     let mut words = words(argument);
     match (words.next(), words.next(), words.next()) {
         (Some(name), Some(digest), None) => {
-            apop::credentials(name, digest).map(Action::Authenticate)
+            server.authenticate(&apop::credentials(name, digest)?);
+            Ok(())
         }
         _ => Err(Refusal::InvalidArguments),
     }
-}
-
-/// STLS (RFC 2595, section 4).
-fn start_tls(policy: &Policy, tls: bool) -> Result<Action<'static>, Refusal> {
-    if tls || policy.starttls == StartTls::Off {
-        return Err(Refusal::TlsUnavailable);
-    }
-
-    Ok(Action::StartTls)
 }
 
 /// A line of an exchange, unless it is the cancelling `*` (RFC 5034,

@@ -3,7 +3,7 @@
 mod support;
 
 use pop3::reply::{EMPTY_CHALLENGE, OK, PASSWORD_PROMPT, USERNAME_PROMPT};
-use pop3::{Method, Methods, Policy, Refusal, Reply, StartTls};
+use pop3::{Method, Methods, Policy, Refusal, StartTls};
 use support::{Noted, POLICY, play};
 
 fn play_whole(bytes: &[u8]) -> Vec<Noted> {
@@ -14,7 +14,7 @@ fn authenticate(method: Method, login: Option<&str>, secret: &str) -> Noted {
     Noted::Authenticate(method, login.map(|login| login.into()), secret.into())
 }
 
-fn keep(login: &str, reply: Reply) -> Noted {
+fn keep(login: &str, reply: &'static [u8]) -> Noted {
     Noted::KeepLogin(login.into(), reply)
 }
 
@@ -75,7 +75,7 @@ fn rfc_2195_cram_md5() {
     assert_eq!(
         play_whole(response),
         [
-            Noted::Reply(Reply::CramMd5Challenge),
+            Noted::Challenge,
             authenticate(Method::CramMd5, Some("tim"), "b913a602c7eda7a495b4e6e7334d3890"),
         ]
     );
@@ -134,7 +134,7 @@ fn commands_between_user_and_pass() {
         [
             keep("a", OK),
             Noted::Reply(OK),
-            Noted::Reply(Reply::Capabilities { tls: false }),
+            Noted::Capabilities,
             authenticate(Method::Plain, None, "b"),
             keep("a", OK),
             Noted::Refuse(Refusal::InvalidState),
@@ -158,12 +158,7 @@ fn rfc_2595_stls_forgets_the_user() {
 fn commands_that_tolerate_an_argument() {
     assert_eq!(
         play_whole(b"CAPA x\r\nNOOP x y z\r\nSTLS now\r\nQUIT bye\r\n"),
-        [
-            Noted::Reply(Reply::Capabilities { tls: false }),
-            Noted::Reply(OK),
-            Noted::StartTls,
-            Noted::Quit,
-        ]
+        [Noted::Capabilities, Noted::Reply(OK), Noted::StartTls, Noted::Quit,]
     );
 }
 

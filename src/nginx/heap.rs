@@ -55,12 +55,6 @@ impl Bytes {
         unsafe { slice::from_raw_parts(self.data(), length) }
     }
 
-    /// The place of the first byte. It stays the same until the bytes go; what
-    /// is written there must not be referred to otherwise at that time.
-    pub const fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.data()
-    }
-
     /// The room behind the bytes.
     pub fn room(&mut self) -> &mut [u8] {
         let Header { length, capacity } = *self.header();
@@ -110,6 +104,7 @@ impl Bytes {
 }
 
 impl Drop for Bytes {
+    #[inline(never)]
     fn drop(&mut self) {
         let capacity = self.header().capacity;
         // SAFETY: the block's invariant; it came from malloc() and is not used

@@ -68,9 +68,9 @@ unsafe extern "C" fn init_protocol(event: *mut ngx_event_t) {
 /// session after this call, so all that is done here is to have the read
 /// handler called later.
 unsafe extern "C" fn auth_state(event: *mut ngx_event_t) {
-    // SAFETY: as in init_protocol(); resume_soon() leaves the session alive
+    // SAFETY: as in init_protocol(); resume() leaves the session alive
     // unless the event cannot be added, which the caller looks for.
-    dialogue::resume_soon(unsafe { Session::from_event(event) });
+    dialogue::resume(unsafe { Session::from_event(event) });
 }
 
 /// The client has sent something, the time is over, or output that was waited

@@ -1,60 +1,78 @@
 //! The buffer that nginx's proxy module relays client bytes through after the
 //! login (ngx_mail_proxy_handler()).
 
-use core::mem::size_of;
+use core::mem::{self, size_of};
+use core::ptr::NonNull;
+use core::slice;
 
-use nginx_sys::ngx_buf_t;
+use nginx_sys::{explicit_bzero, free, ngx_alloc, ngx_buf_t};
 
 use super::NoMemory;
 use super::conf::page_size;
-use super::heap::Bytes;
 use super::log::Log;
 
 /// An `ngx_buf_t` and its memory in one block.
 pub struct Relay {
-    /// Its memory starts with an `ngx_buf_t` whose pointers stay within the
-    /// rest. As nginx keeps them, no reference is made to it, only pointers.
-    block: Bytes,
+    /// A live block from malloc(): an `ngx_buf_t`, and the memory from its
+    /// `start` to its `end`, of which what is between `pos` and `last` is
+    /// initialized. As nginx keeps the pointer, no reference is made to it.
+    buf: NonNull<ngx_buf_t>,
+    /// How many bytes the client had sent ahead.
+    ahead: usize,
 }
 
 impl Relay {
     /// Takes a buffer of a page at least that holds `input`, what the client
     /// has sent ahead of the login's outcome.
     pub fn new(input: &[u8], log: Log<'_>) -> Result<Self, NoMemory> {
-        let size = input.len().max(page_size());
-        let block =
-            Bytes::with_capacity(size.checked_add(size_of::<ngx_buf_t>()).ok_or(NoMemory)?, log)?;
+        let room = input.len().max(page_size());
+        let size = room.checked_add(size_of::<ngx_buf_t>()).ok_or(NoMemory)?;
+        // SAFETY: ngx_alloc() takes any size and a live log.
+        let block = unsafe { ngx_alloc(size, log.as_ptr()) };
+        let buf = NonNull::new(block).ok_or(NoMemory)?.cast::<ngx_buf_t>();
 
-        let mut relay = Self { block };
-        let buf = relay.buf();
-        // SAFETY: the block starts with zeroed room for an ngx_buf_t, aligned
-        // for any type, and has `size` bytes behind it; `input` fits in them.
+        // SAFETY: the block is new, aligned for any type, and has `room` bytes
+        // behind an ngx_buf_t, of which all zeros are a valid value.
         unsafe {
-            let start = buf.add(1).cast::<u8>();
+            let start = buf.add(1).cast::<u8>().as_ptr();
             start.copy_from_nonoverlapping(input.as_ptr(), input.len());
-            (*buf).start = start;
-            (*buf).pos = start;
-            (*buf).last = start.add(input.len());
-            (*buf).end = start.add(size);
-            (*buf).set_temporary(1);
+            let mut fields: ngx_buf_t = mem::zeroed();
+            fields.start = start;
+            fields.pos = start;
+            fields.last = start.add(input.len());
+            fields.end = start.add(room);
+            fields.set_temporary(1);
+            buf.write(fields);
         }
 
-        Ok(relay)
+        Ok(Self { buf, ahead: input.len() })
     }
 
     /// What stands in the buffer.
     pub fn bytes(&mut self) -> &[u8] {
-        let buf = self.buf();
         // SAFETY: nginx moves `pos` and `last` within the buffer only, `pos`
-        // up to `last`.
+        // up to `last`, and initializes what it moves `last` over.
         unsafe {
+            let buf = self.buf.as_ptr();
             let length = (*buf).last.offset_from((*buf).pos);
-            core::slice::from_raw_parts((*buf).pos, usize::try_from(length).unwrap_or(0))
+            slice::from_raw_parts((*buf).pos, usize::try_from(length).unwrap_or(0))
         }
     }
 
     /// nginx's pointer.
-    pub fn buf(&mut self) -> *mut ngx_buf_t {
-        self.block.as_mut_ptr().cast()
+    pub const fn as_ptr(&self) -> *mut ngx_buf_t {
+        self.buf.as_ptr()
+    }
+}
+
+impl Drop for Relay {
+    /// A password may be in what was sent ahead. What follows a login is none.
+    fn drop(&mut self) {
+        // SAFETY: the block's invariant; it came from malloc() and is not used
+        // again.
+        unsafe {
+            explicit_bzero((*self.buf.as_ptr()).start.cast(), self.ahead);
+            free(self.buf.as_ptr().cast());
+        }
     }
 }

@@ -6,13 +6,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use super::NoMemory;
 use super::heap::Bytes;
 use super::log::Log;
+use crate::output::OUTPUT;
 
 /// Room for input in bytes: what is read in one go behind an incomplete line of
 /// the usual length. For a longer one there is memory of its own.
 const INPUT: usize = 20 * 1024;
-
-/// What is sent to a client in one go, in bytes.
-pub const OUTPUT: usize = 16 * 1024;
 
 struct Shared {
     /// Whether a [`Lease`] is out.
@@ -50,14 +48,16 @@ impl Lease {
     pub fn take(input: usize, log: Log<'_>) -> Result<Self, NoMemory> {
         let large = if input > INPUT { Some(Bytes::with_capacity(input, log)?) } else { None };
 
-        if SHARED.taken.swap(true, Ordering::Acquire) {
+        // A worker has one thread.
+        if SHARED.taken.load(Ordering::Relaxed) {
             return Err(NoMemory);
         }
+        SHARED.taken.store(true, Ordering::Relaxed);
         Ok(Self { large })
     }
 
     /// Gives the memory for input, which holds anything, and for output.
-    pub fn memory(&mut self) -> (&mut [u8], &mut [u8]) {
+    pub fn memory(&mut self) -> (&mut [u8], &mut [u8; OUTPUT]) {
         // SAFETY: there is no other Lease, and `&mut self`.
         let scratch = unsafe { &mut *SHARED.scratch.get() };
         let input = self.large.as_mut().map_or(&mut scratch.input[..], Bytes::room);
@@ -68,6 +68,6 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        SHARED.taken.store(false, Ordering::Release);
+        SHARED.taken.store(false, Ordering::Relaxed);
     }
 }

@@ -3,14 +3,18 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
 
 use crate::Refusal;
 
-/// Three bytes are four characters. Groups of a size that the compiler knows
-/// let it see that the `base64` crate's bounds checks hold: none is left to
-/// panic.
-const BYTES: usize = 3;
-const TEXT: usize = 4;
+/// So many bytes are so many characters. Groups of a size that the compiler
+/// knows let it see that the `base64` crate's bounds checks hold: none is left
+/// to panic.
+const BYTES: usize = 24;
+const TEXT: usize = 32;
+
+/// The character for six zero bits.
+const ZERO: u8 = b'A';
 
 /// Decodes a text where it stands: the result is the head of the same memory,
 /// so that a line of any length needs no second buffer.
@@ -19,53 +23,102 @@ const TEXT: usize = 4;
 ///
 /// [`Refusal::InvalidBase64`]
 pub fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
+    let characters = without_padding(text).ok_or(Refusal::InvalidBase64)?.len();
     let mut length = 0_usize;
-    let mut at = 0_usize;
-    let mut complete = true;
+    // A password goes through these: it is not to stay on the stack.
+    let mut group = Zeroizing::new([ZERO; TEXT]);
+    let mut bytes = Zeroizing::new([0; BYTES]);
 
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        if !complete {
+    // What is decoded is shorter than its text, so it never reaches the text
+    // that follows.
+    for at in (0..characters).step_by(TEXT) {
+        let rest = text.get(at..characters).unwrap_or_default();
+        let count = bytes_of(fill(&mut group, rest, ZERO));
+        if !decode_group(&group, &mut bytes) {
             return Err(Refusal::InvalidBase64);
         }
-        let mut group = [b'='; TEXT];
-        for (to, from) in group.iter_mut().zip(rest) {
-            *to = *from;
-        }
-        let mut bytes = [0; BYTES];
-        let decoded =
-            STANDARD.decode_slice(group, &mut bytes).map_err(|_| Refusal::InvalidBase64)?;
 
-        complete = decoded == BYTES;
-        at = at.saturating_add(TEXT);
-        for byte in bytes.iter().take(decoded) {
-            if let Some(to) = text.get_mut(length) {
-                *to = *byte;
-                length = length.saturating_add(1);
-            }
+        let (decoded, bits) = bytes.split_at_checked(count).ok_or(Refusal::InvalidBase64)?;
+        if bits.iter().any(|&byte| byte != 0) {
+            return Err(Refusal::InvalidBase64);
         }
+        let place = text.get_mut(length..).and_then(|place| place.get_mut(..decoded.len()));
+        place.ok_or(Refusal::InvalidBase64)?.copy_from_slice(decoded);
+        length = length.saturating_add(count);
     }
 
     text.get_mut(..length).ok_or(Refusal::InvalidBase64)
 }
 
-/// Writes the base64 of `bytes`, piece by piece.
-pub fn encode(bytes: &[u8], mut put: impl FnMut(&[u8])) {
-    for group in bytes.chunks(BYTES) {
-        match *group {
-            [a] => encode_group([a], &mut put),
-            [a, b] => encode_group([a, b], &mut put),
-            [a, b, c] => encode_group([a, b, c], &mut put),
-            _ => {}
-        }
+/// Decodes a group; gives whether it was right. A function of its own, where
+/// the compiler sees the sizes.
+#[inline(never)]
+fn decode_group(group: &[u8; TEXT], bytes: &mut [u8; BYTES]) -> bool {
+    STANDARD.decode_slice(group, bytes) == Ok(BYTES)
+}
+
+/// Fills a group with the head of `source`, and with `rest` where that is
+/// shorter; gives how much it took.
+fn fill<const N: usize>(group: &mut [u8; N], source: &[u8], rest: u8) -> usize {
+    if let Some(whole) = source.first_chunk() {
+        *group = *whole;
+        return N;
+    }
+
+    group.fill(rest);
+    for (to, from) in group.iter_mut().zip(source) {
+        *to = *from;
+    }
+    source.len()
+}
+
+/// How many whole bytes there are in so many characters, of six bits each.
+const fn bytes_of(characters: usize) -> usize {
+    characters.saturating_mul(6) / 8
+}
+
+/// How many characters so many bytes need, without padding.
+const fn characters_of(bytes: usize) -> usize {
+    bytes.saturating_mul(8).div_ceil(6)
+}
+
+/// Takes the padding off, if there is a right amount of it or none.
+fn without_padding(text: &[u8]) -> Option<&[u8]> {
+    let bare = match text {
+        [bare @ .., b'=', b'='] | [bare @ .., b'='] => bare,
+        bare => bare,
+    };
+    let padding = text.len().saturating_sub(bare.len());
+
+    match (bare.len() % 4, padding) {
+        (0, 0) | (2, 0..=2) | (3, 0..=1) => Some(bare),
+        _ => None,
     }
 }
 
-fn encode_group<const N: usize>(bytes: [u8; N], put: &mut impl FnMut(&[u8])) {
+/// Writes the base64 of `bytes`, piece by piece.
+pub fn encode(bytes: &[u8], mut put: impl FnMut(&[u8])) {
+    let mut group = [0; BYTES];
     let mut text = [0; TEXT];
 
-    if STANDARD.encode_slice(bytes, &mut text).is_ok() {
-        put(&text);
+    for rest in bytes.chunks(BYTES) {
+        let characters = characters_of(fill(&mut group, rest, 0));
+        encode_group(&group, &mut text);
+        put(text.get(..characters).unwrap_or_default());
     }
+
+    put(match bytes.len() % 3 {
+        1 => b"==",
+        2 => b"=",
+        _ => b"",
+    });
+}
+
+/// Encodes a group. A function of its own, as [`decode_group`] is.
+#[inline(never)]
+fn encode_group(bytes: &[u8; BYTES], text: &mut [u8; TEXT]) {
+    // It fails for want of room only.
+    let _ = STANDARD.encode_slice(bytes, text);
 }
 
 #[cfg(test)]

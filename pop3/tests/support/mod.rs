@@ -3,7 +3,7 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
-use pop3::{Action, Login, Methods, Policy, Refusal, Reply, Session, StartTls};
+use pop3::{Credentials, Login, Methods, Policy, Refusal, Refused, Server, Session, StartTls};
 
 /// A server that allows everything.
 pub const POLICY: Policy = Policy {
@@ -14,11 +14,14 @@ pub const POLICY: Policy = Policy {
     max_commands: 1000,
 };
 
-/// An action that owns its bytes.
+/// What a server is asked to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Noted {
-    Reply(Reply),
-    KeepLogin(Vec<u8>, Reply),
+    Reply(&'static [u8]),
+    Capabilities,
+    Mechanisms,
+    Challenge,
+    KeepLogin(Vec<u8>, &'static [u8]),
     Refuse(Refusal),
     Close(Refusal),
     Authenticate(pop3::Method, Option<Vec<u8>>, Vec<u8>),
@@ -26,50 +29,78 @@ pub enum Noted {
     Quit,
 }
 
-impl From<Action<'_>> for Noted {
-    fn from(action: Action<'_>) -> Self {
-        match action {
-            Action::Reply(reply) => Self::Reply(reply),
-            Action::KeepLogin(login, reply) => Self::KeepLogin(login.to_vec(), reply),
-            Action::Refuse(refused) if refused.close => Self::Close(refused.reason),
-            Action::Refuse(refused) => Self::Refuse(refused.reason),
-            Action::Authenticate(credentials) => Self::Authenticate(
-                credentials.method,
-                match credentials.login {
-                    Login::Given(login) => Some(login.to_vec()),
-                    Login::Kept => None,
-                },
-                credentials.secret.expose().to_vec(),
-            ),
-            Action::StartTls => Self::StartTls,
-            Action::Quit => Self::Quit,
-        }
+impl From<&Credentials<'_>> for Noted {
+    fn from(credentials: &Credentials<'_>) -> Self {
+        let login = match credentials.login {
+            Login::Given(login) => Some(login.to_vec()),
+            Login::Kept => None,
+        };
+        Self::Authenticate(credentials.method, login, credentials.secret.expose().to_vec())
     }
 }
 
-/// Feeds `bytes` to a new session in pieces that end at `cuts`. Every login is
-/// taken to fail, and input goes on after STLS and QUIT.
+/// A server that notes what it is asked to do.
+#[derive(Debug, Default)]
+pub struct Notes(pub Vec<Noted>);
+
+impl Server for Notes {
+    fn reply(&mut self, line: &'static [u8]) {
+        self.0.push(Noted::Reply(line));
+    }
+
+    fn reply_capabilities(&mut self) {
+        self.0.push(Noted::Capabilities);
+    }
+
+    fn reply_mechanisms(&mut self) {
+        self.0.push(Noted::Mechanisms);
+    }
+
+    fn reply_challenge(&mut self) {
+        self.0.push(Noted::Challenge);
+    }
+
+    fn keep_login(&mut self, name: &[u8], line: &'static [u8]) {
+        self.0.push(Noted::KeepLogin(name.to_vec(), line));
+    }
+
+    fn refuse(&mut self, refused: &Refused) {
+        let noted = if refused.close { Noted::Close } else { Noted::Refuse };
+        self.0.push(noted(refused.reason));
+    }
+
+    fn authenticate(&mut self, credentials: &Credentials<'_>) {
+        self.0.push(Noted::from(credentials));
+    }
+
+    fn start_tls(&mut self) {
+        self.0.push(Noted::StartTls);
+    }
+
+    fn quit(&mut self) {
+        self.0.push(Noted::Quit);
+    }
+}
+
+/// Feeds `bytes` to a new session in pieces that end at `cuts`, and gives what
+/// was noted for each line. Every login is taken to fail, and input goes on
+/// after STLS and QUIT.
 pub fn play(bytes: &[u8], cuts: &[usize], policy: &Policy, tls: bool) -> Vec<Noted> {
     let mut session = Session::default();
     let mut held = Vec::new();
-    let mut noted = Vec::new();
+    let mut notes = Notes::default();
     let mut from = 0;
 
     for &to in cuts.iter().chain([&bytes.len()]) {
         held.extend_from_slice(&bytes[from..to]);
         from = to;
 
-        loop {
-            let (done, action) = session.next(&mut held, policy, tls);
-            let more = action.is_some();
-            noted.extend(action.map(Noted::from));
-            held.drain(..done);
-            if !more {
-                break;
-            }
-        }
-        assert!(held.len() < policy.max_line, "{} bytes held", held.len());
+        let mut input = &mut held[..];
+        while session.next(&mut input, policy, tls, &mut notes) {}
+        let left = input.len();
+        assert!(left < policy.max_line, "{left} bytes held");
+        held.drain(..held.len() - left);
     }
 
-    noted
+    notes.0
 }

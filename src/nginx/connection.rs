@@ -1,0 +1,261 @@
+//! The connection to a client, of a session that is live.
+
+use core::ffi::CStr;
+use core::ptr::{self, NonNull};
+
+use nginx_sys::{
+    NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_event_t,
+    ngx_handle_write_event, ngx_str_t, ngx_tcp_nodelay,
+};
+
+use super::heap::Bytes;
+use super::log::Log;
+use super::mail::{
+    NGX_MAIL_AUTH_APOP, NGX_MAIL_AUTH_CRAM_MD5, NGX_MAIL_AUTH_EXTERNAL, NGX_MAIL_AUTH_PLAIN,
+    ngx_mail_core_srv_conf_t, ngx_mail_salt, ngx_mail_session_t,
+};
+use super::protocol::read_event;
+use super::{Fault, NoMemory};
+use crate::conf::ServerConf;
+use crate::module;
+
+/// What can be done with a client's connection while its session goes on.
+pub struct Connection<'a> {
+    /// Live, and so is its connection, as long as this is reached through a
+    /// [`Session`](super::session::Session).
+    session: NonNull<ngx_mail_session_t>,
+    connection: NonNull<ngx_connection_t>,
+    conf: &'a ServerConf,
+}
+
+/// What came of reading.
+pub enum Received {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing for now.
+    Nothing,
+    /// The client has closed its side.
+    End,
+}
+
+impl<'a> Connection<'a> {
+    /// # Safety
+    ///
+    /// `session` is a live session of a server that has our configuration.
+    pub unsafe fn new(session: NonNull<ngx_mail_session_t>) -> Self {
+        // SAFETY: the caller's promise: the session has a connection; a
+        // configuration outlives the callbacks of its sessions.
+        unsafe {
+            let raw = session.as_ref();
+            Self {
+                session,
+                connection: NonNull::new_unchecked(raw.connection),
+                conf: &*(*raw.srv_conf.add(module::ctx_index())).cast(),
+            }
+        }
+    }
+
+    /// nginx's pointer to the session.
+    pub const fn session(&self) -> *mut ngx_mail_session_t {
+        self.session.as_ptr()
+    }
+
+    /// nginx's pointer to the connection.
+    pub const fn as_ptr(&self) -> *mut ngx_connection_t {
+        self.connection.as_ptr()
+    }
+
+    /// The configuration of the session's server.
+    pub const fn conf(&self) -> &'a ServerConf {
+        self.conf
+    }
+
+    /// The log of the client's connection.
+    pub const fn log(&self) -> Log<'a> {
+        // SAFETY: the invariant; a connection that is live has a log.
+        unsafe { Log::from_raw(NonNull::new_unchecked((*self.connection.as_ptr()).log)) }
+    }
+
+    /// Its read event.
+    pub const fn read(&self) -> *mut ngx_event_t {
+        // SAFETY: the invariant.
+        unsafe { (*self.connection.as_ptr()).read }
+    }
+
+    fn core_conf(&self) -> *const ngx_mail_core_srv_conf_t {
+        // SAFETY: the invariant; the configuration holds that of each module.
+        unsafe { (*(*self.session.as_ptr()).srv_conf.add(module::core_ctx_index())).cast() }
+    }
+
+    /// Sets what is said in log lines after the word "while".
+    pub const fn set_action(&mut self, action: &'static CStr) {
+        // SAFETY: the invariant; nginx only reads the text.
+        unsafe { (*(*self.connection.as_ptr()).log).action = action.as_ptr().cast_mut() };
+    }
+
+    /// Whether the session has to be closed, and logs why: the time before the
+    /// login is over, or a worker that shuts down has waited for long enough
+    /// (worker_shutdown_timeout).
+    pub fn over(&self) -> bool {
+        // SAFETY: the invariant.
+        unsafe {
+            if (*self.read()).timedout() != 0 {
+                self.log().info(NGX_ETIMEDOUT as _, c"client timed out");
+                (*self.connection.as_ptr()).set_timedout(1);
+                return true;
+            }
+            if (*self.connection.as_ptr()).close() != 0 {
+                self.log().info(0, c"shutdown timeout");
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether the client's bytes come through TLS.
+    pub const fn tls(&self) -> bool {
+        // SAFETY: the invariant.
+        unsafe { !(*self.connection.as_ptr()).ssl.is_null() }
+    }
+
+    /// Whether there may be something to read.
+    pub fn ready(&self) -> bool {
+        // SAFETY: the invariant.
+        unsafe { (*self.read()).ready() != 0 }
+    }
+
+    /// Whether nginx has still to send what was handed to
+    /// [`Session::send_later`].
+    pub const fn sending(&self) -> bool {
+        // SAFETY: the invariant.
+        unsafe { (*self.session.as_ptr()).out.len != 0 }
+    }
+
+    /// Makes the challenge of APOP and CRAM-MD5.
+    pub fn make_challenge(&mut self) -> Result<(), NoMemory> {
+        // SAFETY: the invariant.
+        let rc = unsafe {
+            ngx_mail_salt(
+                self.session.as_ptr(),
+                self.connection.as_ptr(),
+                self.core_conf().cast_mut(),
+            )
+        };
+        if rc == NGX_OK as isize { Ok(()) } else { Err(NoMemory) }
+    }
+
+    /// The challenge with its CRLF, as it goes into the greeting; empty if
+    /// none was made.
+    pub fn challenge(&self) -> &[u8] {
+        // SAFETY: the invariant; ngx_mail_salt() set it or nobody.
+        unsafe { (*self.session.as_ptr()).salt.as_bytes() }
+    }
+
+    /// Reads from the client.
+    pub fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
+        let connection = self.connection.as_ptr();
+        // SAFETY: the invariant; `recv` of a live connection is set, and
+        // writes to the memory that it is given.
+        let n = unsafe {
+            let recv = (*connection).recv.ok_or(Fault::Broken)?;
+            recv(connection, memory.as_mut_ptr(), memory.len())
+        };
+
+        match usize::try_from(n) {
+            Ok(0) => Ok(Received::End),
+            Ok(n) => Ok(Received::Bytes(n)),
+            Err(_) if n == NGX_AGAIN as isize => Ok(Received::Nothing),
+            Err(_) => Err(Fault::Broken),
+        }
+    }
+
+    /// Sends to the client; gives how many bytes have gone.
+    pub fn send(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        let connection = self.connection.as_ptr();
+        // SAFETY: the invariant; `send` of a live connection is set, and only
+        // reads the bytes.
+        let n = unsafe {
+            let send = (*connection).send.ok_or(Fault::Broken)?;
+            send(connection, bytes.as_ptr().cast_mut(), bytes.len())
+        };
+
+        match usize::try_from(n) {
+            Ok(n) => Ok(n),
+            Err(_) if n == NGX_ERROR as isize => Err(Fault::Broken),
+            Err(_) => Ok(0),
+        }
+    }
+
+    /// Has `unsent` from `at` on sent when the client reads again; then nginx
+    /// calls the read handler (ngx_mail_send()). It has to stay until
+    /// [`Connection::sending`] tells that it has gone.
+    pub fn send_later(&mut self, unsent: &Bytes, at: usize) -> Result<(), Fault> {
+        let rest = unsent.as_slice().get(at..).unwrap_or_default();
+        let out = ngx_str_t { data: rest.as_ptr().cast_mut(), len: rest.len() };
+        // SAFETY: the invariant; nginx only reads the bytes.
+        let rc = unsafe {
+            let session = self.session.as_ptr();
+            let write = (*self.connection.as_ptr()).write;
+            (*session).out = out;
+            (*session).set_blocked(1);
+            ngx_add_timer(write, (*self.core_conf()).timeout);
+            ngx_handle_write_event(write, 0)
+        };
+        if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
+    }
+
+    /// Has what is sent leave at once from now on (TCP_NODELAY).
+    pub fn send_without_delay(&mut self) {
+        // SAFETY: the invariant. If it fails, nginx has logged it, and replies
+        // come later than they could.
+        unsafe { ngx_tcp_nodelay(self.connection.as_ptr()) };
+    }
+
+    /// Starts the time that the client has to log in.
+    pub fn start_timer(&mut self) {
+        // SAFETY: the invariant.
+        unsafe { ngx_add_timer(self.read(), (*self.core_conf()).timeout) };
+    }
+
+    /// Has the read handler called for input from now on: nginx had another
+    /// one there.
+    pub fn take_input(&mut self) {
+        // SAFETY: the invariant.
+        unsafe { (*self.read()).handler = Some(read_event) };
+    }
+
+    /// Shows the kept login to the mail core: in log lines, and to the auth
+    /// server if one is asked. It has to stay until another one is shown.
+    pub fn publish_login(&mut self, login: Option<&Bytes>) {
+        let login = login.map_or(c"".to_bytes(), Bytes::as_slice);
+        let login = ngx_str_t { data: login.as_ptr().cast_mut(), len: login.len() };
+        // SAFETY: the invariant; nginx only reads it.
+        unsafe { (*self.session.as_ptr()).login = login };
+    }
+
+    /// Shows the password to the mail core; EXTERNAL has none. It has to stay
+    /// until another one is shown.
+    pub fn publish_secret(&mut self, method: pop3::Method, secret: Option<&Bytes>) {
+        let secret = secret.map_or(ngx_str_t::empty(), |secret| ngx_str_t {
+            data: secret.as_slice().as_ptr().cast_mut(),
+            len: secret.as_slice().len(),
+        });
+        let method = match method {
+            pop3::Method::Plain => NGX_MAIL_AUTH_PLAIN,
+            pop3::Method::Apop => NGX_MAIL_AUTH_APOP,
+            pop3::Method::CramMd5 => NGX_MAIL_AUTH_CRAM_MD5,
+            pop3::Method::External => NGX_MAIL_AUTH_EXTERNAL,
+        };
+        // SAFETY: as in publish_login().
+        unsafe {
+            (*self.session.as_ptr()).passwd = secret;
+            (*self.session.as_ptr()).set_auth_method(method);
+        }
+    }
+
+    /// Takes the relay buffer back from the mail core.
+    pub const fn take_buffer_back(&mut self) {
+        // SAFETY: the invariant.
+        unsafe { (*self.session.as_ptr()).buffer = ptr::null_mut() };
+    }
+}
