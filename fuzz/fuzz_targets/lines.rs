@@ -37,9 +37,8 @@ fn split(bytes: &[u8], cuts: &[usize], limit: usize) -> Vec<Option<Vec<u8>>> {
                 Line::TooLong => None,
             });
         }
-        let left = input.len();
-        assert!(left < limit, "{left} bytes held");
-        held.drain(..held.len() - left);
+        assert!(input.len() < limit, "{} bytes held", input.len());
+        held = input.to_vec();
     }
 
     found

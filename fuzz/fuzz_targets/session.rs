@@ -44,7 +44,7 @@ struct Setting {
 impl From<[u8; 7]> for Setting {
     fn from([methods, tls, line, errors, commands, seed @ ..]: [u8; 7]) -> Self {
         let limit = |byte: u8| match byte & 31 {
-            31 => usize::MAX,
+            31 => u32::MAX,
             limit => limit.into(),
         };
 
@@ -217,8 +217,7 @@ fn converse(bytes: &[u8], policy: &Policy, tls: bool) -> Vec<Noted> {
                 break;
             }
         }
-        let left = input.len();
-        held.drain(..held.len() - left);
+        held = input.to_vec();
     }
 
     notes.0
@@ -227,8 +226,8 @@ fn converse(bytes: &[u8], policy: &Policy, tls: bool) -> Vec<Noted> {
 /// What has been counted in a conversation.
 #[derive(Default)]
 struct Counted {
-    errors: usize,
-    commands: usize,
+    errors: u32,
+    commands: u32,
     /// Whether the next line is a message and no command.
     exchange: bool,
 }
@@ -238,8 +237,8 @@ impl Counted {
         let refusal = refusal(action);
         let command = !self.exchange && refusal != Some(Refusal::LineTooLong);
 
-        self.commands += usize::from(command);
-        self.errors += usize::from(refusal.is_some_and(|reason| reason != Refusal::Cancelled));
+        self.commands += u32::from(command);
+        self.errors += u32::from(refusal.is_some_and(|reason| reason != Refusal::Cancelled));
         self.exchange = matches!(
             action,
             Noted::Reply(EMPTY_CHALLENGE | USERNAME_PROMPT)
@@ -281,7 +280,7 @@ fn check_start_tls(bytes: &[u8], conversation: &[Noted], noted: &[Noted], policy
 
     let mut counted = Counted::default();
     before.iter().for_each(|action| counted.count(action));
-    let limit = |limit, counted| if limit == usize::MAX { limit } else { limit - counted };
+    let limit = |limit, counted| if limit == u32::MAX { limit } else { limit - counted };
     let rest = Policy {
         max_errors: limit(policy.max_errors.max(1), counted.errors),
         max_commands: limit(policy.max_commands, counted.commands),

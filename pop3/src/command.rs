@@ -131,16 +131,30 @@ impl<'a> Command<'a> {
     }
 }
 
-/// The words of an argument, parted by any number of spaces.
-pub fn words(argument: &mut [u8]) -> impl Iterator<Item = &mut [u8]> {
-    argument.split_mut(|&byte| byte == b' ').filter(|word| !word.is_empty())
+/// Parts an argument at the spaces behind its first word; there are none around
+/// the two parts.
+pub fn split_word(argument: &mut [u8]) -> (&mut [u8], &mut [u8]) {
+    let text = without_leading_spaces(without_trailing_spaces(argument));
+    let length = memchr::memchr(b' ', text).unwrap_or(text.len());
+    let (word, rest) = text.split_at_mut_checked(length).unwrap_or_default();
+
+    (word, without_leading_spaces(rest))
 }
 
 /// An argument without the spaces before it.
-pub fn without_leading_spaces(argument: &[u8]) -> &[u8] {
+pub fn without_leading_spaces(argument: &mut [u8]) -> &mut [u8] {
     let mut rest = argument;
     while let [b' ', tail @ ..] = rest {
         rest = tail;
+    }
+    rest
+}
+
+/// An argument without the spaces behind it.
+pub fn without_trailing_spaces(argument: &mut [u8]) -> &mut [u8] {
+    let mut rest = argument;
+    while let [head @ .., b' '] = rest {
+        rest = head;
     }
     rest
 }
@@ -201,15 +215,24 @@ mod tests {
     }
 
     #[test]
-    fn words_are_parted_by_spaces() {
-        let mut argument = *b"  PLAIN   AGI=  ";
-        let words: Vec<_> = words(&mut argument).collect();
-        assert_eq!(words, [b"PLAIN", b"AGI=\x20".trim_ascii_end()] as [&[u8]; 2]);
+    fn a_word_ends_with_a_space() {
+        for (argument, word, rest) in [
+            ("", "", ""),
+            ("  ", "", ""),
+            ("PLAIN", "PLAIN", ""),
+            ("PLAIN ", "PLAIN", ""),
+            ("  PLAIN   AGI=  ", "PLAIN", "AGI="),
+            ("bob a b", "bob", "a b"),
+        ] {
+            let mut argument = argument.as_bytes().to_vec();
+            let (first, second) = split_word(&mut argument);
+            assert_eq!((&*first, &*second), (word.as_bytes(), rest.as_bytes()));
+        }
     }
 
     #[test]
     fn leading_spaces_go() {
-        assert_eq!(without_leading_spaces(b"  a b "), b"a b ");
-        assert_eq!(without_leading_spaces(b"   "), b"");
+        assert_eq!(without_leading_spaces(&mut b"  a b ".to_vec()), b"a b ");
+        assert_eq!(without_leading_spaces(&mut b"   ".to_vec()), b"");
     }
 }

@@ -4,11 +4,14 @@ use core::mem;
 
 /// Finds the lines of one session. CRLF ends a line, a bare LF is tolerated.
 #[derive(Debug, Default)]
-pub struct Lines {
-    /// Bytes at the head of the input that are known to hold no LF.
-    scanned: u32,
-    /// Whether the rest of a too long line is being skipped.
-    skipping: bool,
+pub enum Lines {
+    /// The input starts with a line of which nothing has been seen.
+    #[default]
+    New,
+    /// It starts with so many bytes that are known to hold no LF.
+    Scanned(u32),
+    /// It starts within a line that is too long, which is being skipped.
+    Skipping,
 }
 
 /// A line that has ended.
@@ -28,35 +31,68 @@ impl Lines {
     /// than `limit`. `limit` is the longest line in bytes, its end included.
     #[inline]
     pub fn next<'a>(&mut self, input: &mut &'a mut [u8], limit: usize) -> Option<Line<'a>> {
-        let unseen = input.get(self.scanned as usize..)?;
-        let Some(at) = memchr::memchr(b'\n', unseen) else {
-            self.wait(input, limit);
-            return None;
+        if !matches!(self, Self::New) {
+            return self.go_on(input, limit);
+        }
+
+        match find_lf(input) {
+            Some(at) => take(input, at, limit),
+            None => self.wait(input, limit),
+        }
+    }
+
+    /// Goes on with a line whose head has been seen.
+    #[cold]
+    fn go_on<'a>(&mut self, input: &mut &'a mut [u8], limit: usize) -> Option<Line<'a>> {
+        let (scanned, limit) = match mem::take(self) {
+            Self::New => (0, limit),
+            Self::Scanned(count) => (count as usize, limit),
+            Self::Skipping => (0, 0),
         };
 
-        // Within the input, so there is no overflow.
-        let end = (self.scanned as usize).wrapping_add(at);
-        let length = end.wrapping_add(1);
-        let (line, rest) = mem::take(input).split_at_mut_checked(length)?;
-        *input = rest;
-        let too_long = self.skipping || length > limit;
-        *self = Self::default();
-
-        match line.get_mut(..end) {
-            Some(text) if !too_long => Some(Line::Text(without_cr(text))),
-            _ => Some(Line::TooLong),
+        match find_lf(input.get(scanned..)?) {
+            Some(at) => take(input, scanned.saturating_add(at), limit),
+            None => self.wait(input, limit),
         }
     }
 
     /// Notes that `input` holds no line end, and drops what belongs to a line
     /// that is too long.
-    fn wait(&mut self, input: &mut &mut [u8], limit: usize) {
-        self.skipping |= input.len() >= limit;
-        if self.skipping {
-            *input = &mut [];
-        }
-        self.scanned = u32::try_from(input.len()).unwrap_or(u32::MAX);
+    #[cold]
+    fn wait<'a>(&mut self, input: &mut &'a mut [u8], limit: usize) -> Option<Line<'a>> {
+        *self = match u32::try_from(input.len()) {
+            Ok(count) if input.len() < limit => Self::Scanned(count),
+            _ => {
+                *input = &mut [];
+                Self::Skipping
+            }
+        };
+
+        None
     }
+}
+
+/// Finds the first LF. memchr is for what it takes more than a few bytes at a
+/// time of: a lone short command is looked through sooner without it.
+#[inline]
+fn find_lf(input: &[u8]) -> Option<usize> {
+    if input.len() < 16 {
+        input.iter().position(|&byte| byte == b'\n')
+    } else {
+        memchr::memchr(b'\n', input)
+    }
+}
+
+/// Takes a line off whose LF is `at`.
+#[inline]
+fn take<'a>(input: &mut &'a mut [u8], at: usize, limit: usize) -> Option<Line<'a>> {
+    let (line, rest) = mem::take(input).split_at_mut_checked(at.saturating_add(1))?;
+    *input = rest;
+
+    Some(match line {
+        [text @ .., b'\n'] if at < limit => Line::Text(without_cr(text)),
+        _ => Line::TooLong,
+    })
 }
 
 fn without_cr(line: &mut [u8]) -> &mut [u8] {
@@ -89,9 +125,8 @@ mod tests {
                     Line::TooLong => None,
                 });
             }
-            let left = input.len();
-            assert!(left < limit, "a held line is shorter than the limit");
-            held.drain(..held.len() - left);
+            assert!(input.len() < limit, "a held line is shorter than the limit");
+            held = input.to_vec();
         }
 
         found

@@ -3,7 +3,9 @@
 use core::ffi::CStr;
 use core::mem;
 
-use crate::command::{Command, Keyword, without_leading_spaces, words};
+use crate::command::{
+    Command, Keyword, split_word, without_leading_spaces, without_trailing_spaces,
+};
 use crate::line::{Line, Lines};
 use crate::sasl::{base64, cram_md5, external, login, plain};
 use crate::{
@@ -20,9 +22,9 @@ pub struct Policy {
     /// The longest line in bytes, its end included.
     pub max_line: usize,
     /// The error that ends the session.
-    pub max_errors: usize,
+    pub max_errors: u32,
     /// Commands before the login; the next one ends the session.
-    pub max_commands: usize,
+    pub max_commands: u32,
 }
 
 /// What is to be done about a line: one call for each.
@@ -132,16 +134,17 @@ impl Session {
         self.errors = self.errors.saturating_add(reason.is_error().into());
 
         let close = reason == Refusal::TooManyCommands
-            || (reason.is_error() && self.errors as usize >= policy.max_errors);
+            || (reason.is_error() && self.errors >= policy.max_errors);
         server.refuse(&Refused { reason, command, close });
     }
 
     #[inline]
     fn command(&mut self, line: &mut [u8], policy: &Policy, tls: bool, server: &mut impl Server) {
-        if self.commands as usize >= policy.max_commands {
+        if self.commands >= policy.max_commands {
             return self.refuse(Refusal::TooManyCommands, None, policy, server);
         }
-        self.commands = self.commands.saturating_add(1);
+        // Below a limit of the same type, so there is no overflow.
+        self.commands = self.commands.wrapping_add(1);
 
         let Some(Command { keyword, argument }) = Command::parse(line) else {
             return self.refuse(Refusal::UnknownCommand, None, policy, server);
@@ -185,7 +188,7 @@ impl Session {
     }
 
     /// USER name (RFC 1939, section 7).
-    fn user(&mut self, argument: &[u8], server: &mut impl Server) -> Result<(), Refusal> {
+    fn user(&mut self, argument: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
         let name = without_leading_spaces(argument);
         if name.is_empty() {
             return Err(Refusal::InvalidArguments);
@@ -198,16 +201,18 @@ impl Session {
 
     /// AUTH [mechanism [initial-response]] (RFC 5034, section 4).
     fn auth(&mut self, argument: &mut [u8], policy: &Policy, server: &mut impl Server) {
-        let mut words = words(argument);
-        let Some(name) = words.next() else { return server.reply_mechanisms() };
+        let (name, response) = split_word(argument);
+        if name.is_empty() {
+            return server.reply_mechanisms();
+        }
         let Some(mechanism) = Mechanism::parse(name).filter(|&found| policy.methods.accept(found))
         else {
             let command = Keyword::Auth.log_text();
             return self.refuse(Refusal::UnsupportedMethod, Some(command), policy, server);
         };
 
-        let answered = match (words.next(), words.next()) {
-            (None, _) => {
+        let answered = match (response, mechanism) {
+            ([], _) => {
                 self.state = State::Exchange(mechanism);
                 return match mechanism {
                     Mechanism::Plain => server.reply(reply::EMPTY_CHALLENGE),
@@ -215,12 +220,10 @@ impl Session {
                     Mechanism::CramMd5 => server.reply_challenge(),
                 };
             }
-            // In CRAM-MD5 the server goes first: no initial response.
-            (Some(response), None) if mechanism != Mechanism::CramMd5 => {
-                let response = if response == b"=" { &mut [] } else { response };
-                self.message(mechanism, response, server)
-            }
-            _ => Err(Refusal::InvalidArguments),
+            // The server goes first: there is no initial response.
+            (_, Mechanism::CramMd5) => Err(Refusal::InvalidArguments),
+            ([b'='], _) => self.message(mechanism, &mut [], server),
+            (response, _) => self.message(mechanism, response, server),
         };
 
         if let Err(reason) = answered {
@@ -308,24 +311,21 @@ fn apop(argument: &mut [u8], policy: &Policy, server: &mut impl Server) -> Resul
         return Err(Refusal::UnsupportedMethod);
     }
 
-    let mut words = words(argument);
-    match (words.next(), words.next(), words.next()) {
-        (Some(name), Some(digest), None) => {
-            server.authenticate(&apop::credentials(name, digest)?);
-            Ok(())
-        }
-        _ => Err(Refusal::InvalidArguments),
+    let (name, digest) = split_word(argument);
+    if digest.is_empty() {
+        return Err(Refusal::InvalidArguments);
     }
+    server.authenticate(&apop::credentials(name, digest)?);
+
+    Ok(())
 }
 
 /// A line of an exchange, unless it is the cancelling `*` (RFC 5034,
 /// section 4). Spaces at its end are no part of it: nginx's C module takes
 /// them off, so there may be clients that send them.
 fn not_cancelled(line: &mut [u8]) -> Result<&mut [u8], Refusal> {
-    let mut text = line;
-    while let [head @ .., b' '] = text {
-        text = head;
+    match without_trailing_spaces(line) {
+        [b'*'] => Err(Refusal::Cancelled),
+        text => Ok(text),
     }
-
-    if text == b"*" { Err(Refusal::Cancelled) } else { Ok(text) }
 }

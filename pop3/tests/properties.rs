@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn errors_end_the_session_at_the_limit(bytes in dialogue(), max_errors in 1..8_usize) {
+    fn errors_end_the_session_at_the_limit(bytes in dialogue(), max_errors in 1..8_u32) {
         let policy = Policy { max_errors, ..POLICY };
         let mut errors = 0;
         for noted in play(&bytes, &[], &policy, false) {

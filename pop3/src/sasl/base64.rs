@@ -38,8 +38,9 @@ pub fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
             return Err(Refusal::InvalidBase64);
         }
 
-        let (decoded, bits) = bytes.split_at_checked(count).ok_or(Refusal::InvalidBase64)?;
-        if bits.iter().any(|&byte| byte != 0) {
+        let (decoded, behind) = bytes.split_at_checked(count).ok_or(Refusal::InvalidBase64)?;
+        // Bits of a last character that are no part of a byte.
+        if behind.first().is_some_and(|&bits| bits != 0) {
             return Err(Refusal::InvalidBase64);
         }
         let place = text.get_mut(length..).and_then(|place| place.get_mut(..decoded.len()));
@@ -66,8 +67,8 @@ fn fill<const N: usize>(group: &mut [u8; N], source: &[u8], rest: u8) -> usize {
     }
 
     group.fill(rest);
-    for (to, from) in group.iter_mut().zip(source) {
-        *to = *from;
+    if let Some(head) = group.get_mut(..source.len()) {
+        head.copy_from_slice(source);
     }
     source.len()
 }

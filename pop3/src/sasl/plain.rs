@@ -10,11 +10,8 @@ use crate::{Credentials, Login, Method, Refusal};
 /// [`Refusal::InvalidMessage`], [`Refusal::AuthorizationIdentity`],
 /// [`Refusal::InvalidLogin`], [`Refusal::InvalidPassword`]
 pub fn credentials(message: &[u8]) -> Result<Credentials<'_>, Refusal> {
-    let mut parts = message.splitn(3, |&byte| byte == 0);
-    let (Some(authzid), Some(authcid), Some(passwd)) = (parts.next(), parts.next(), parts.next())
-    else {
-        return Err(Refusal::InvalidMessage);
-    };
+    let (authzid, rest) = split_at_nul(message).ok_or(Refusal::InvalidMessage)?;
+    let (authcid, passwd) = split_at_nul(rest).ok_or(Refusal::InvalidMessage)?;
 
     let name = login(authcid)?;
     if !authzid.is_empty() && authzid != name {
@@ -22,6 +19,11 @@ pub fn credentials(message: &[u8]) -> Result<Credentials<'_>, Refusal> {
     }
 
     Ok(Credentials { method: Method::Plain, login: Login::Given(name), secret: password(passwd)? })
+}
+
+fn split_at_nul(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (head, tail) = message.split_at_checked(memchr::memchr(0, message)?)?;
+    Some((head, tail.split_first()?.1))
 }
 
 #[cfg(test)]

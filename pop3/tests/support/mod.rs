@@ -97,9 +97,8 @@ pub fn play(bytes: &[u8], cuts: &[usize], policy: &Policy, tls: bool) -> Vec<Not
 
         let mut input = &mut held[..];
         while session.next(&mut input, policy, tls, &mut notes) {}
-        let left = input.len();
-        assert!(left < policy.max_line, "{left} bytes held");
-        held.drain(..held.len() - left);
+        assert!(input.len() < policy.max_line, "{} bytes held", input.len());
+        held = input.to_vec();
     }
 
     notes.0
