@@ -35,8 +35,8 @@ pub struct ServerConf {
 
     /// What the server allows.
     pub policy: Policy,
-    /// The length in bytes that no reply exceeds.
-    pub longest_reply: usize,
+    /// How many bytes of output leave room for one more reply, whatever it is.
+    pub output_limit: usize,
     plain_capabilities: ngx_str_t,
     tls_capabilities: ngx_str_t,
     mechanisms: ngx_str_t,
@@ -56,7 +56,7 @@ impl Default for ServerConf {
                 max_errors: 0,
                 max_commands: 0,
             },
-            longest_reply: 0,
+            output_limit: 0,
             plain_capabilities: ngx_str_t::empty(),
             tls_capabilities: ngx_str_t::empty(),
             mechanisms: ngx_str_t::empty(),
@@ -93,11 +93,11 @@ impl ServerConf {
             methods: self.methods.unwrap_or(Methods { plain: true, ..Methods::default() }),
             starttls: server.starttls,
             max_line: self.client_buffer.unwrap_or_else(page_size),
-            max_errors: server.max_errors,
+            max_errors: limit(server.max_errors),
             #[cfg(ngx_mail_max_commands)]
-            max_commands: server.max_commands,
+            max_commands: limit(server.max_commands),
             #[cfg(not(ngx_mail_max_commands))]
-            max_commands: self.max_commands.unwrap_or(MAX_COMMANDS),
+            max_commands: limit(self.max_commands.unwrap_or(MAX_COMMANDS)),
         };
 
         self.make_replies(cf, server.name_length)
@@ -118,21 +118,27 @@ impl ServerConf {
         self.mechanisms = cf.text(|put| capability::write_mechanisms(methods.mechanisms(), put))?;
 
         // base64 makes four bytes of three.
-        self.longest_reply = server_name
+        let longest_reply = server_name
             .saturating_mul(2)
             .saturating_add(REPLY)
             .max(self.plain_capabilities.len)
             .max(self.tls_capabilities.len);
-        if self.longest_reply > OUTPUT {
+        let Some(output_limit) = OUTPUT.checked_sub(longest_reply) else {
             return Err(cf.refuse(
                 c"the replies made of \"pop3_capabilities\" and",
                 b"server_name",
                 c"are too long, the limit is 16k: shorten them",
             ));
-        }
+        };
+        self.output_limit = output_limit;
 
         Ok(())
     }
+}
+
+/// A limit on what a session counts: it never counts to more than this.
+fn limit(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// `pop3_auth method ...;`

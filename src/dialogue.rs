@@ -1,8 +1,6 @@
 //! From the socket to the `pop3` crate and back: one client's session up to
 //! the login.
 
-use core::mem;
-
 use pop3::{Method, reply};
 
 use crate::nginx::connection::Connection;
@@ -11,9 +9,9 @@ use crate::nginx::relay::Relay;
 use crate::nginx::scratch::Lease;
 use crate::nginx::session::Session;
 use crate::nginx::{Fault, NoMemory};
-use crate::output::Output;
-use crate::server::answer;
-use crate::transfer::{READ, Sent, flush, keep, receive};
+use crate::output::{OUTPUT, Output};
+use crate::server::Server;
+use crate::transfer::{Sent, flush, receive};
 
 /// What is kept of a session between events. Memory is held only while it is
 /// needed: an idle session has none beyond this.
@@ -21,17 +19,31 @@ use crate::transfer::{READ, Sent, flush, keep, receive};
 pub struct State {
     /// Where the dialogue stands.
     pub pop3: pop3::Session,
+    /// What goes with it.
+    pub kept: Kept,
+}
+
+/// What the dialogue has left behind.
+#[derive(Default)]
+pub struct Kept {
+    /// What the last event did not get done. Most leave nothing.
+    pub undone: Option<Undone>,
+    /// The login of USER or AUTH LOGIN, or of an attempt under way.
+    pub login: Option<Bytes>,
+    /// The password or digest of an attempt under way.
+    pub secret: Option<Bytes>,
+}
+
+/// What one event leaves to the next.
+#[derive(Default)]
+pub struct Undone {
     /// What is to be done when all output has gone.
-    next: Next,
+    pub next: Next,
     /// Input that is not answered yet: an incomplete line, or more while
     /// `unsent` is there.
     pub input: Option<Bytes>,
     /// Output that the client has not read yet.
     pub unsent: Option<Bytes>,
-    /// The login of USER or AUTH LOGIN, or of an attempt under way.
-    pub login: Option<Bytes>,
-    /// The password or digest of an attempt under way.
-    pub secret: Option<Bytes>,
     /// What nginx relays the client's bytes through after the login.
     pub relay: Option<Relay>,
 }
@@ -69,9 +81,10 @@ impl From<Fault> for Next {
 pub fn greet(mut session: Session<'_>) {
     let (connection, state) = session.parts();
     connection.start_timer();
+    let sent = send_greeting(connection, &mut state.kept);
     connection.take_input();
 
-    match send_greeting(connection, state) {
+    match sent {
         // Bytes that came along with a PROXY protocol header or a TLS
         // handshake raise no event of their own.
         Ok(Sent::All) if connection.tls() || connection.ready() => session.read_soon(),
@@ -82,10 +95,10 @@ pub fn greet(mut session: Session<'_>) {
     }
 }
 
-fn send_greeting(connection: &mut Connection<'_>, state: &mut State) -> Result<Sent, Fault> {
-    let mut lease = Lease::take(0, connection.log())?;
-    let (_, memory) = lease.memory();
-    let mut output = Output::new(memory, 0);
+fn send_greeting(connection: &mut Connection<'_>, kept: &mut Kept) -> Result<Sent, Fault> {
+    let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
+    let (_, memory) = lease.memory(None, connection.log())?;
+    let mut output = Output::new(memory, OUTPUT);
 
     output.push(reply::GREETING);
     if connection.conf().policy.methods.challenge() {
@@ -96,7 +109,7 @@ fn send_greeting(connection: &mut Connection<'_>, state: &mut State) -> Result<S
         output.push(reply::CRLF);
     }
 
-    flush(connection, &mut state.unsent, &mut output)
+    flush(connection, &mut kept.undone, &mut output)
 }
 
 /// Begins anew, when the present event is done, after a TLS handshake or a
@@ -109,8 +122,6 @@ pub fn resume(mut session: Session<'_>) {
 /// Serves a client that has sent something, or whose time is over.
 pub fn read(mut session: Session<'_>) {
     let (connection, state) = session.parts();
-    connection.set_action(c"in auth state");
-
     if connection.over() {
         return session.close();
     }
@@ -118,7 +129,8 @@ pub fn read(mut session: Session<'_>) {
         return session.wait_for_sending();
     }
 
-    match serve(connection, state) {
+    let next = serve(connection, state).unwrap_or_else(Next::from);
+    match next {
         Next::Read if connection.ready() => session.read_next_round(),
         Next::Read => session.wait_for_input(),
         Next::Send => session.wait_for_sending(),
@@ -134,25 +146,49 @@ pub fn start_tls(mut session: Session<'_>) {
     if session.connection().over() { session.close() } else { session.handshake() }
 }
 
-fn serve(connection: &mut Connection<'_>, state: &mut State) -> Next {
-    state.unsent = None;
-    if let Some(relay) = state.relay.take()
-        && take_up_after_login(connection, state, relay).is_err()
-    {
-        return Next::Fail;
+fn serve(connection: &mut Connection<'_>, state: &mut State) -> Result<Next, Fault> {
+    let mut held = None;
+    if let Some(undone) = state.kept.undone.take() {
+        match take_up(connection, &mut state.kept, undone)? {
+            (Next::Read, input) => held = input,
+            (next, input) => {
+                state.kept.undone = Some(Undone { input, ..Undone::default() });
+                return Ok(next);
+            }
+        }
     }
 
-    match mem::take(&mut state.next) {
-        Next::Read => serve_input(connection, state),
-        next => next,
+    serve_input(connection, state, held)
+}
+
+/// Takes up what the last event has left undone, now that all output has gone:
+/// gives what is next, and the input that is not answered.
+#[cold]
+fn take_up(
+    connection: &mut Connection<'_>,
+    kept: &mut Kept,
+    undone: Undone,
+) -> Result<(Next, Option<Bytes>), Fault> {
+    let Undone { next, mut input, relay, .. } = undone;
+
+    // After a login that failed, it holds what the client had sent ahead.
+    if let Some(mut relay) = relay {
+        connection.take_buffer_back();
+        forget_login(connection, kept);
+        if !relay.bytes().is_empty() {
+            input = Some(Bytes::copy_of(relay.bytes(), connection.log())?);
+        }
     }
+
+    Ok((next, input))
 }
 
 /// Asks the auth server. What the client has sent ahead goes on to the backend
 /// after the login.
+#[cold]
 fn authenticate(mut session: Session<'_>) {
     let (connection, state) = session.parts();
-    let input = state.input.take();
+    let input = state.kept.undone.take().and_then(|undone| undone.input);
     let ahead = input.as_ref().map_or(&[][..], Bytes::as_slice);
 
     match Relay::new(ahead, connection.log()) {
@@ -161,81 +197,39 @@ fn authenticate(mut session: Session<'_>) {
     }
 }
 
-/// After a login that failed: takes back what the client had sent ahead.
 #[cold]
-fn take_up_after_login(
-    connection: &mut Connection<'_>,
-    state: &mut State,
-    mut relay: Relay,
-) -> Result<(), NoMemory> {
-    connection.take_buffer_back();
-    forget_login(connection, state);
-
-    let ahead = relay.bytes();
-    if !ahead.is_empty() {
-        state.input = Some(Bytes::copy_of(ahead, connection.log())?);
-    }
-
-    Ok(())
-}
-
 fn wait_for_handshake(mut session: Session<'_>) {
     let (connection, state) = session.parts();
-    state.input = None;
-    forget_login(connection, state);
+    state.kept.undone = None;
+    forget_login(connection, &mut state.kept);
     session.wait_for_handshake();
 }
 
-fn forget_login(connection: &mut Connection<'_>, state: &mut State) {
+fn forget_login(connection: &mut Connection<'_>, kept: &mut Kept) {
     connection.publish_login(None);
     connection.publish_secret(Method::Plain, None);
-    state.login = None;
-    state.secret = None;
+    kept.login = None;
+    kept.secret = None;
 }
 
-/// Takes input once, answers the lines in it and keeps the rest.
-fn serve_input(connection: &mut Connection<'_>, state: &mut State) -> Next {
-    let held = state.input.take();
-    let room = held.as_ref().map_or(0, |held| held.as_slice().len()).saturating_add(READ);
-    let Ok(mut lease) = Lease::take(room, connection.log()) else { return Next::Fail };
-    let (memory, output) = lease.memory();
-    let mut output = Output::new(output, connection.conf().longest_reply);
+/// Takes input once behind what is held, answers the lines in it and keeps the
+/// rest.
+fn serve_input(
+    connection: &mut Connection<'_>,
+    state: &mut State,
+    held: Option<Bytes>,
+) -> Result<Next, Fault> {
+    let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
+    let (memory, output) = lease.memory(held.as_ref(), connection.log())?;
+    let (input, ended) = receive(connection, held.as_ref(), memory)?;
 
-    let (input, ended) = match receive(connection, held.as_ref(), memory) {
-        Ok(received) => received,
-        Err(fault) => return fault.into(),
-    };
-    let mut unanswered = &mut *input;
-    let mut next = answer(connection, state, &mut unanswered, &mut output);
-    if !unanswered.is_empty() {
-        match keep(unanswered, held, connection.log()) {
-            Ok(kept) => state.input = Some(kept),
-            Err(NoMemory) => next = Next::Fail,
-        }
+    let mut server = Server::new(connection, &mut state.kept, output);
+    let (mut next, rest) = server.serve(&mut state.pop3, input, ended);
+    if !rest.is_empty() {
+        next = server.keep(rest, held).map_err(Fault::from).and(next);
     }
     // The memory is every session's: no secret stays in it.
     input.fill(0);
 
-    match next {
-        Next::Send | Next::Drop | Next::Fail => next,
-        Next::Read if ended => finish(connection, state, &mut output, Next::Close),
-        _ => finish(connection, state, &mut output, next),
-    }
-}
-
-/// Sends all output; gives what is next.
-fn finish(
-    connection: &mut Connection<'_>,
-    state: &mut State,
-    output: &mut Output<'_>,
-    next: Next,
-) -> Next {
-    match flush(connection, &mut state.unsent, output) {
-        Ok(Sent::All) => next,
-        Ok(Sent::Part) => {
-            state.next = next;
-            Next::Send
-        }
-        Err(fault) => fault.into(),
-    }
+    next
 }

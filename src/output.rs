@@ -7,14 +7,14 @@ pub const OUTPUT: usize = 16 * 1024;
 pub struct Output<'a> {
     memory: &'a mut [u8; OUTPUT],
     length: usize,
-    /// The length beyond which there is no room for a reply.
+    /// The length beyond which there may be no room for a reply.
     full: usize,
 }
 
 impl<'a> Output<'a> {
-    /// Gathers replies of at most `longest` bytes.
-    pub const fn new(memory: &'a mut [u8; OUTPUT], longest: usize) -> Self {
-        Self { memory, length: 0, full: OUTPUT.saturating_sub(longest) }
+    /// Gathers replies in `memory`, which is full with more than so many bytes.
+    pub const fn new(memory: &'a mut [u8; OUTPUT], full: usize) -> Self {
+        Self { memory, length: 0, full }
     }
 
     /// Whether there may be no room for another reply.

@@ -2,64 +2,98 @@
 
 use pop3::{Credentials, Login, Method, Refusal, Refused, reply, sasl};
 
-use crate::dialogue::{Next, State};
-use crate::nginx::NoMemory;
+use crate::dialogue::{Kept, Next};
 use crate::nginx::connection::Connection;
 use crate::nginx::heap::Bytes;
-use crate::output::Output;
-use crate::transfer::{Sent, flush};
+use crate::nginx::{Fault, NoMemory};
+use crate::output::{OUTPUT, Output};
+use crate::transfer::{Sent, flush, keep};
 
-/// Answers the lines at the head of `input` and takes them off, until
-/// something else is to be done. Gives what is next.
-pub fn answer(
-    connection: &mut Connection<'_>,
-    state: &mut State,
-    input: &mut &mut [u8],
-    output: &mut Output<'_>,
-) -> Next {
-    let policy = &connection.conf().policy;
-    let tls = connection.tls();
-    let State { pop3, unsent, login, secret, .. } = state;
-    let mut server = Server { connection, output, login, secret, next: Next::Read };
-    let mut lines = 0_usize;
-
-    while !input.is_empty() {
-        if server.output.is_full() {
-            match flush(server.connection, unsent, server.output) {
-                Ok(Sent::All) => {}
-                Ok(Sent::Part) => return Next::Send,
-                Err(fault) => return fault.into(),
-            }
-        }
-        if !pop3.next(input, policy, tls, &mut server) || server.next != Next::Read {
-            break;
-        }
-
-        lines = lines.wrapping_add(1);
-        if lines == 2 {
-            // The replies to a client that pipelines may go in several sends:
-            // none is to wait for the acknowledgement of the one before.
-            server.connection.send_without_delay();
-        }
-    }
-
-    server.next
-}
-
-/// Does what the `pop3` crate says about a line.
-struct Server<'s, 'a, 'o> {
+/// Does what the `pop3` crate says about a client's lines.
+pub struct Server<'s, 'a> {
     connection: &'s mut Connection<'a>,
-    /// It has room for the longest reply.
-    output: &'s mut Output<'o>,
-    login: &'s mut Option<Bytes>,
-    secret: &'s mut Option<Bytes>,
+    kept: &'s mut Kept,
+    output: Output<'s>,
     next: Next,
 }
 
-impl Server<'_, '_, '_> {
+impl<'s, 'a> Server<'s, 'a> {
+    /// Gathers replies in `memory`.
+    pub const fn new(
+        connection: &'s mut Connection<'a>,
+        kept: &'s mut Kept,
+        memory: &'s mut [u8; OUTPUT],
+    ) -> Self {
+        let output = Output::new(memory, connection.conf().output_limit);
+        Self { connection, kept, output, next: Next::Read }
+    }
+
+    /// Answers the lines at the head of `input` and sends the replies. Gives
+    /// what is next, and the input that is not answered. If the input has
+    /// `ended`, there comes no more.
+    pub fn serve<'m>(
+        &mut self,
+        session: &mut pop3::Session,
+        mut input: &'m mut [u8],
+        ended: bool,
+    ) -> (Result<Next, Fault>, &'m mut [u8]) {
+        loop {
+            input = self.answer(session, input);
+
+            let full = self.output.is_full();
+            let next = match self.next {
+                Next::Read if ended && !full => Next::Close,
+                next => next,
+            };
+            match flush(self.connection, &mut self.kept.undone, &mut self.output) {
+                Ok(Sent::All) if full && next == Next::Read => {}
+                Ok(Sent::All) => return (Ok(next), input),
+                Ok(Sent::Part) => {
+                    self.kept.undone.get_or_insert_default().next = next;
+                    return (Ok(Next::Send), input);
+                }
+                Err(fault) => return (Err(fault), input),
+            }
+        }
+    }
+
+    /// Answers lines until something else is to be done or the output is full;
+    /// gives the rest.
+    fn answer<'m>(&mut self, session: &mut pop3::Session, mut input: &'m mut [u8]) -> &'m mut [u8] {
+        let policy = &self.connection.conf().policy;
+        let tls = self.connection.tls();
+        let mut lines = 0_usize;
+
+        while !input.is_empty()
+            && !self.output.is_full()
+            && session.next(&mut input, policy, tls, self)
+            && self.next == Next::Read
+        {
+            lines = lines.wrapping_add(1);
+            if lines == 2 {
+                // The replies to a client that pipelines may go in several
+                // sends: none is to wait for the acknowledgement of the one
+                // before.
+                self.connection.send_without_delay();
+            }
+        }
+
+        input
+    }
+
+    /// Keeps input that is not answered, where it was held before if there is
+    /// room.
+    #[cold]
+    pub fn keep(&mut self, rest: &[u8], held: Option<Bytes>) -> Result<(), NoMemory> {
+        let input = keep(rest, held, self.connection.log())?;
+        self.kept.undone.get_or_insert_default().input = Some(input);
+
+        Ok(())
+    }
+
     fn copy_login(&mut self, name: &[u8]) -> Result<(), NoMemory> {
         let copy = Bytes::copy_of(name, self.connection.log())?;
-        self.connection.publish_login(Some(self.login.insert(copy)));
+        self.connection.publish_login(Some(self.kept.login.insert(copy)));
         self.connection.log().debug_login(name);
 
         Ok(())
@@ -69,17 +103,17 @@ impl Server<'_, '_, '_> {
         if let Login::Given(name) = credentials.login {
             self.copy_login(name)?;
         }
-        *self.secret = match credentials.method {
+        self.kept.secret = match credentials.method {
             Method::External => None,
             _ => Some(Bytes::copy_of(credentials.secret.expose(), self.connection.log())?),
         };
-        self.connection.publish_secret(credentials.method, self.secret.as_ref());
+        self.connection.publish_secret(credentials.method, self.kept.secret.as_ref());
 
         Ok(())
     }
 }
 
-impl pop3::Server for Server<'_, '_, '_> {
+impl pop3::Server for Server<'_, '_> {
     fn reply(&mut self, line: &'static [u8]) {
         self.output.push(line);
     }

@@ -1,6 +1,7 @@
 //! Bytes between a session's connection, the worker's scratch memory, and what
 //! the session keeps.
 
+use crate::dialogue::Undone;
 use crate::nginx::connection::{Connection, Received};
 use crate::nginx::heap::Bytes;
 use crate::nginx::log::Log;
@@ -36,13 +37,18 @@ pub fn receive<'m>(
     }
 
     let free = memory.get_mut(length..).ok_or(Fault::NoMemory)?;
-    let ended = match connection.receive(free)? {
-        Received::Bytes(count) => {
+    let ended = match connection.receive(free) {
+        Ok(Received::Bytes(count)) => {
             length = length.saturating_add(count);
             false
         }
-        Received::Nothing => false,
-        Received::End => true,
+        Ok(Received::Nothing) => false,
+        Ok(Received::End) => true,
+        Err(fault) => {
+            // What was held may be a secret.
+            memory.fill(0);
+            return Err(fault);
+        }
     };
 
     Ok((memory.get_mut(..length).ok_or(Fault::NoMemory)?, ended))
@@ -62,24 +68,24 @@ pub fn keep(rest: &[u8], held: Option<Bytes>, log: Log<'_>) -> Result<Bytes, NoM
     Ok(bytes)
 }
 
-/// Sends what has been gathered. What the client does not take is kept in
-/// `unsent`, and nginx sends it when it does.
+/// Sends what has been gathered. What the client does not take is left undone,
+/// and nginx sends it when it does.
 #[inline]
 pub fn flush(
     connection: &mut Connection<'_>,
-    unsent: &mut Option<Bytes>,
+    undone: &mut Option<Undone>,
     output: &mut Output<'_>,
 ) -> Result<Sent, Fault> {
     if output.bytes().is_empty() {
         return Ok(Sent::All);
     }
     if connection.tls() {
-        return flush_tls(connection, unsent, output);
+        return flush_tls(connection, undone, output);
     }
 
     let count = connection.send(output.bytes())?;
     if count < output.bytes().len() {
-        return send_later(connection, unsent, output, count);
+        return send_later(connection, undone, output, count);
     }
 
     output.clear();
@@ -89,12 +95,12 @@ pub fn flush(
 #[cold]
 fn send_later(
     connection: &mut Connection<'_>,
-    unsent: &mut Option<Bytes>,
+    undone: &mut Option<Undone>,
     output: &Output<'_>,
     at: usize,
 ) -> Result<Sent, Fault> {
     let bytes = Bytes::copy_of(output.bytes(), connection.log())?;
-    connection.send_later(unsent.insert(bytes), at)?;
+    connection.send_later(undone.get_or_insert_default().unsent.insert(bytes), at)?;
 
     Ok(Sent::Part)
 }
@@ -104,14 +110,14 @@ fn send_later(
 #[inline(never)]
 fn flush_tls(
     connection: &mut Connection<'_>,
-    unsent: &mut Option<Bytes>,
+    undone: &mut Option<Undone>,
     output: &mut Output<'_>,
 ) -> Result<Sent, Fault> {
     let bytes = Bytes::copy_of(output.bytes(), connection.log())?;
 
     let count = connection.send(bytes.as_slice())?;
     if count < bytes.as_slice().len() {
-        connection.send_later(unsent.insert(bytes), count)?;
+        connection.send_later(undone.get_or_insert_default().unsent.insert(bytes), count)?;
         return Ok(Sent::Part);
     }
 

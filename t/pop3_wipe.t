@@ -8,6 +8,7 @@
 use warnings;
 use strict;
 
+use Socket qw/ SOL_SOCKET SO_LINGER /;
 use Test::More;
 
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
@@ -18,7 +19,7 @@ use POP3Proxy;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(6);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(8);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -51,6 +52,17 @@ $s->print('PASS wipe-held');
 ok(wait_until(sub { in_memory('wipe-held') }), 'an incomplete line is held');
 undef $s;
 ok(wait_until(sub { !in_memory('wipe-held') }), 'and wiped with its session');
+
+# the connection is reset, so that what is held is not read any further
+
+$s = Test::Nginx::POP3->new();
+$s->ok('greeting');
+$s->print('PASS wipe-reset');
+wait_until(sub { in_memory('wipe-reset') });
+setsockopt($s->socket(), SOL_SOCKET, SO_LINGER, pack('ii', 1, 0))
+	or die "Can't set SO_LINGER: $!\n";
+undef $s;
+ok(wait_until(sub { !in_memory('wipe-reset') }), 'a held line is wiped on reset');
 
 for (
 	['in the wrong state', 'PASS wipe-state', 'wipe-state'],

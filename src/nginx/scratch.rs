@@ -7,6 +7,7 @@ use super::NoMemory;
 use super::heap::Bytes;
 use super::log::Log;
 use crate::output::OUTPUT;
+use crate::transfer::READ;
 
 /// Room for input in bytes: what is read in one go behind an incomplete line of
 /// the usual length. For a longer one there is memory of its own.
@@ -39,30 +40,34 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Takes the memory, with room for `input` bytes of input.
-    ///
-    /// # Errors
-    ///
-    /// There is no memory for as much; or it is in use, which would be an
-    /// event handled inside of another and does not happen in nginx.
-    pub fn take(input: usize, log: Log<'_>) -> Result<Self, NoMemory> {
-        let large = if input > INPUT { Some(Bytes::with_capacity(input, log)?) } else { None };
-
+    /// Takes the memory. It is in use only if an event is handled inside of
+    /// another, which does not happen in nginx.
+    pub fn take() -> Option<Self> {
         // A worker has one thread.
         if SHARED.taken.load(Ordering::Relaxed) {
-            return Err(NoMemory);
+            return None;
         }
         SHARED.taken.store(true, Ordering::Relaxed);
-        Ok(Self { large })
+
+        Some(Self { large: None })
     }
 
-    /// Gives the memory for input, which holds anything, and for output.
-    pub fn memory(&mut self) -> (&mut [u8], &mut [u8; OUTPUT]) {
+    /// Gives the memory for input, with room for what is held and [`READ`]
+    /// bytes behind it, and the memory for output. The first holds anything.
+    pub fn memory(
+        &mut self,
+        held: Option<&Bytes>,
+        log: Log<'_>,
+    ) -> Result<(&mut [u8], &mut [u8; OUTPUT]), NoMemory> {
         // SAFETY: there is no other Lease, and `&mut self`.
         let scratch = unsafe { &mut *SHARED.scratch.get() };
-        let input = self.large.as_mut().map_or(&mut scratch.input[..], Bytes::room);
+        let size = held.map_or(0, |held| held.as_slice().len()).saturating_add(READ);
+        let input = match scratch.input.get_mut(..size) {
+            Some(input) => input,
+            None => self.large.insert(Bytes::with_capacity(size, log)?).room(),
+        };
 
-        (input, &mut scratch.output)
+        Ok((input, &mut scratch.output))
     }
 }
 

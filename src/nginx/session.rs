@@ -136,7 +136,8 @@ impl<'a> Session<'a> {
     /// after the reply has been sent.
     pub fn authenticate(mut self, relay: Relay) {
         let (connection, state) = self.parts();
-        let buffer = state.relay.insert(relay).as_ptr();
+        let undone = state.kept.undone.get_or_insert_default();
+        let buffer = undone.relay.insert(relay).as_ptr();
         // SAFETY: the invariant; the relay buffer stays until the session
         // ends or auth_state is called.
         unsafe {
