@@ -96,20 +96,19 @@ pub fn greet(mut session: Session<'_>) {
 }
 
 fn send_greeting(connection: &mut Connection<'_>, kept: &mut Kept) -> Result<Sent, Fault> {
+    if !connection.conf().policy.methods.challenge() {
+        return flush(connection, &mut kept.undone, reply::GREETING);
+    }
+
+    connection.make_challenge()?;
     let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
     let (_, memory) = lease.memory(None, connection.log())?;
     let mut output = Output::new(memory, OUTPUT);
+    output.push(reply::GREETING.strip_suffix(reply::CRLF).unwrap_or_default());
+    output.push(b" ");
+    output.push(connection.challenge());
 
-    output.push(reply::GREETING);
-    if connection.conf().policy.methods.challenge() {
-        connection.make_challenge()?;
-        output.push(b" ");
-        output.push(connection.challenge());
-    } else {
-        output.push(reply::CRLF);
-    }
-
-    flush(connection, &mut kept.undone, &mut output)
+    flush(connection, &mut kept.undone, output.bytes())
 }
 
 /// Begins anew, when the present event is done, after a TLS handshake or a

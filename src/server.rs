@@ -14,6 +14,7 @@ pub struct Server<'s, 'a> {
     connection: &'s mut Connection<'a>,
     kept: &'s mut Kept,
     output: Output<'s>,
+    tls: bool,
     next: Next,
 }
 
@@ -25,7 +26,8 @@ impl<'s, 'a> Server<'s, 'a> {
         memory: &'s mut [u8; OUTPUT],
     ) -> Self {
         let output = Output::new(memory, connection.conf().output_limit);
-        Self { connection, kept, output, next: Next::Read }
+        let tls = connection.tls();
+        Self { connection, kept, output, tls, next: Next::Read }
     }
 
     /// Answers the lines at the head of `input` and sends the replies. Gives
@@ -45,8 +47,8 @@ impl<'s, 'a> Server<'s, 'a> {
                 Next::Read if ended && !full => Next::Close,
                 next => next,
             };
-            match flush(self.connection, &mut self.kept.undone, &mut self.output) {
-                Ok(Sent::All) if full && next == Next::Read => {}
+            match flush(self.connection, &mut self.kept.undone, self.output.bytes()) {
+                Ok(Sent::All) if full && next == Next::Read => self.output.clear(),
                 Ok(Sent::All) => return (Ok(next), input),
                 Ok(Sent::Part) => {
                     self.kept.undone.get_or_insert_default().next = next;
@@ -61,7 +63,7 @@ impl<'s, 'a> Server<'s, 'a> {
     /// gives the rest.
     fn answer<'m>(&mut self, session: &mut pop3::Session, mut input: &'m mut [u8]) -> &'m mut [u8] {
         let policy = &self.connection.conf().policy;
-        let tls = self.connection.tls();
+        let tls = self.tls;
         let mut lines = 0_usize;
 
         while !input.is_empty()
@@ -119,7 +121,7 @@ impl pop3::Server for Server<'_, '_> {
     }
 
     fn reply_capabilities(&mut self) {
-        self.output.push(self.connection.conf().capabilities(self.connection.tls()));
+        self.output.push(self.connection.conf().capabilities(self.tls));
     }
 
     fn reply_mechanisms(&mut self) {

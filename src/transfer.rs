@@ -6,7 +6,6 @@ use crate::nginx::connection::{Connection, Received};
 use crate::nginx::heap::Bytes;
 use crate::nginx::log::Log;
 use crate::nginx::{Fault, NoMemory};
-use crate::output::Output;
 
 /// What is read from a client in one go, in bytes.
 pub const READ: usize = 16 * 1024;
@@ -68,41 +67,28 @@ pub fn keep(rest: &[u8], held: Option<Bytes>, log: Log<'_>) -> Result<Bytes, NoM
     Ok(bytes)
 }
 
-/// Sends what has been gathered. What the client does not take is left undone,
-/// and nginx sends it when it does.
+/// Sends output. What the client does not take is left undone, and nginx sends
+/// it when it does.
 #[inline]
 pub fn flush(
     connection: &mut Connection<'_>,
     undone: &mut Option<Undone>,
-    output: &mut Output<'_>,
+    output: &[u8],
 ) -> Result<Sent, Fault> {
-    if output.bytes().is_empty() {
+    if output.is_empty() {
         return Ok(Sent::All);
     }
     if connection.tls() {
         return flush_tls(connection, undone, output);
     }
 
-    let count = connection.send(output.bytes())?;
-    if count < output.bytes().len() {
-        return send_later(connection, undone, output, count);
+    let count = connection.send(output)?;
+    if count < output.len() {
+        let bytes = Bytes::copy_of(output, connection.log())?;
+        return send_later(connection, undone, bytes, count);
     }
 
-    output.clear();
     Ok(Sent::All)
-}
-
-#[cold]
-fn send_later(
-    connection: &mut Connection<'_>,
-    undone: &mut Option<Undone>,
-    output: &Output<'_>,
-    at: usize,
-) -> Result<Sent, Fault> {
-    let bytes = Bytes::copy_of(output.bytes(), connection.log())?;
-    connection.send_later(undone.get_or_insert_default().unsent.insert(bytes), at)?;
-
-    Ok(Sent::Part)
 }
 
 /// OpenSSL wants a write that could not be completed to be tried again from the
@@ -111,16 +97,27 @@ fn send_later(
 fn flush_tls(
     connection: &mut Connection<'_>,
     undone: &mut Option<Undone>,
-    output: &mut Output<'_>,
+    output: &[u8],
 ) -> Result<Sent, Fault> {
-    let bytes = Bytes::copy_of(output.bytes(), connection.log())?;
-
+    let bytes = Bytes::copy_of(output, connection.log())?;
     let count = connection.send(bytes.as_slice())?;
-    if count < bytes.as_slice().len() {
-        connection.send_later(undone.get_or_insert_default().unsent.insert(bytes), count)?;
-        return Ok(Sent::Part);
+    if count < output.len() {
+        return send_later(connection, undone, bytes, count);
     }
 
-    output.clear();
     Ok(Sent::All)
+}
+
+/// Leaves it to nginx to send `bytes` from `at` on.
+#[cold]
+fn send_later(
+    connection: &mut Connection<'_>,
+    undone: &mut Option<Undone>,
+    bytes: Bytes,
+    at: usize,
+) -> Result<Sent, Fault> {
+    let unsent = undone.get_or_insert_default().unsent.insert(bytes);
+    connection.send_later(unsent, at)?;
+
+    Ok(Sent::Part)
 }

@@ -83,7 +83,10 @@ pub fn login(name: &[u8]) -> Result<&[u8], Refusal> {
 ///
 /// [`Refusal::InvalidPassword`]
 pub fn password(password: &[u8]) -> Result<Secret<'_>, Refusal> {
-    if password.is_empty() || holds(password, |b| (b == b'\r') | (b == b'\n') | (b == 0)) {
+    let unfit = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+    // Few passwords hold a control character at all.
+    let refused = holds(password, |byte| byte.is_ascii_control()) && password.iter().any(unfit);
+    if password.is_empty() || refused {
         return Err(Refusal::InvalidPassword);
     }
 

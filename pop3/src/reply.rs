@@ -13,8 +13,8 @@ pub const PASSWORD_PROMPT: &[u8] = b"+ UGFzc3dvcmQ6\r\n";
 /// section 4).
 pub const EMPTY_CHALLENGE: &[u8] = b"+ \r\n";
 
-/// The greeting, up to the challenge or the line's end.
-pub const GREETING: &[u8] = b"+OK POP3 ready";
+/// The greeting; a challenge goes before its CRLF, behind a space.
+pub const GREETING: &[u8] = b"+OK POP3 ready\r\n";
 
 /// What goes before a SASL challenge (RFC 5034, section 4).
 pub const CHALLENGE_PREFIX: &[u8] = b"+ ";
