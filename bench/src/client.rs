@@ -1,10 +1,10 @@
 //! A client's connection.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::Failure;
 
@@ -30,7 +30,23 @@ const PATIENCE: Duration = Duration::from_secs(20);
 impl Client {
     /// Connects and reads the greeting.
     pub fn connect(server: SocketAddr, acks: Acks) -> Result<Self, Failure> {
-        let stream = TcpStream::connect(server)?;
+        Self::greeted(TcpStream::connect(server)?, acks)
+    }
+
+    /// The same, from an address of one's own.
+    pub fn connect_from(
+        address: Ipv4Addr,
+        server: SocketAddr,
+        acks: Acks,
+    ) -> Result<Self, Failure> {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+        socket.bind(&SocketAddr::from((address, 0)).into())?;
+        socket.connect(&server.into())?;
+
+        Self::greeted(socket.into(), acks)
+    }
+
+    fn greeted(stream: TcpStream, acks: Acks) -> Result<Self, Failure> {
         stream.set_read_timeout(Some(PATIENCE))?;
         // A client sends each batch in one write: nothing is to hold it back.
         stream.set_nodelay(true)?;
@@ -64,7 +80,9 @@ impl Client {
     /// Reads lines that may all be good news only.
     pub fn read_good_lines(&mut self, count: usize) -> Result<&[u8], Failure> {
         let lines = self.read_lines(count)?;
-        if lines.starts_with(b"-") || lines.windows(2).any(|pair| pair == b"\n-") {
+        let refused = || lines.starts_with(b"-") || lines.windows(2).any(|pair| pair == b"\n-");
+        // Looking for one byte is a lot faster.
+        if lines.contains(&b'-') && refused() {
             return Err(format!("refused: {}", String::from_utf8_lossy(lines)).into());
         }
 

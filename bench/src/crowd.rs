@@ -1,7 +1,7 @@
 //! Many connections at a time, most of them idle.
 
 use std::io::{self, BufRead, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use crate::Failure;
 use crate::client::{Acks, Client};
@@ -9,8 +9,12 @@ use crate::commands::reply_lines;
 
 /// Opens the connections, then does what the standard input says.
 pub fn run(server: SocketAddr, connections: usize) -> Result<(), Failure> {
+    // Linux takes its time to find a port when half of an address's are in use.
     let mut clients = (0..connections)
-        .map(|_| Client::connect(server, Acks::Delayed))
+        .zip([1, 2, 3, 4].into_iter().cycle())
+        .map(|(_, last)| {
+            Client::connect_from(Ipv4Addr::new(127, 0, 0, last), server, Acks::Delayed)
+        })
         .collect::<Result<Vec<_>, _>>()?;
     clients.iter().try_for_each(Client::reset_when_dropped)?;
     done("open")?;

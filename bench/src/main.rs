@@ -20,7 +20,8 @@ use crate::logins::Logins;
 
 const USAGE: &str = "\
 usage: load peers
-       load commands --port N --line TEXT ... --count N [--batch N] [--ack-at-once] [--refused]
+       load commands --port N --line TEXT ... --count N [--batch N] [--ack-at-once]
+                     [--refused] [--hold]
        load logins   --port N --method NAME --count N [--clients N]
        load relayed  --port N --count N
        load crowd    --port N --connections N
@@ -28,7 +29,8 @@ usage: load peers
 peers     serves an auth server and a backend until its standard input ends,
           and prints their ports
 commands  sends --count lines on one connection, --batch at a time, and reads
-          the replies; --refused: an -ERR is as good as a +OK
+          the replies; --refused: an -ERR is as good as a +OK; --hold: says
+          \"done\" and keeps the connection until its standard input ends
 logins    makes --count logins, each on a connection of its own, by user-pass,
           plain, plain-initial, login, external, external-initial, apop or
           cram-md5
@@ -60,6 +62,7 @@ struct Arguments {
     lines: Vec<String>,
     acks: Acks,
     refused: bool,
+    hold: bool,
 }
 
 impl Arguments {
@@ -74,6 +77,7 @@ impl Arguments {
             lines: Vec::new(),
             acks: Acks::Delayed,
             refused: false,
+            hold: false,
         };
 
         while let Some(argument) = parser.next()? {
@@ -87,6 +91,7 @@ impl Arguments {
                 Long("line") => arguments.lines.push(parser.value()?.string()?),
                 Long("ack-at-once") => arguments.acks = Acks::AtOnce,
                 Long("refused") => arguments.refused = true,
+                Long("hold") => arguments.hold = true,
                 other => return Err(other.unexpected().into()),
             }
         }
@@ -108,9 +113,15 @@ fn run() -> Result<(), Failure> {
     match work.to_str() {
         Some("peers") => peers::serve(),
         Some("commands") => timed(|| {
-            let Arguments { lines, count, batch, acks, refused, .. } = &arguments;
-            Commands { lines, count: *count, batch: *batch, acks: *acks, refused: *refused }
-                .run(server)
+            Commands {
+                lines: &arguments.lines,
+                count: arguments.count,
+                batch: arguments.batch,
+                acks: arguments.acks,
+                refused: arguments.refused,
+                hold: arguments.hold,
+            }
+            .run(server)
         }),
         Some("logins") => timed(|| {
             Logins::new(&arguments.method, arguments.count, arguments.clients)?.run(server)
