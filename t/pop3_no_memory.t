@@ -87,7 +87,7 @@ EOF
 create_certificate($t, 'localhost');
 fail_at(0);
 
-system("cc -shared -fPIC -o $d/fail_malloc.so lib/fail_malloc.c -ldl") == 0
+system("cc -shared -fPIC -fno-builtin -o $d/fail_malloc.so lib/fail_malloc.c -ldl") == 0
 	or die "Can't build fail_malloc.so: install gcc\n";
 
 {

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -69,6 +70,25 @@ malloc(size_t size)
     }
 
     return next(size);
+}
+
+
+/* A compiler that knows malloc() and memset() would make it call itself. */
+
+void *
+calloc(size_t n, size_t size)
+{
+    void    *p;
+    size_t   bytes;
+
+    if (__builtin_mul_overflow(n, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+
+    p = malloc(bytes);
+
+    return p == NULL ? NULL : memset(p, 0, bytes);
 }
 
 
