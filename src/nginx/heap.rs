@@ -6,7 +6,7 @@ use core::mem::size_of;
 use core::ptr::NonNull;
 use core::slice;
 
-use nginx_sys::{explicit_bzero, free, ngx_calloc};
+use nginx_sys::{explicit_bzero, free, ngx_alloc, ngx_calloc};
 
 use super::NoMemory;
 use super::log::Log;
@@ -41,10 +41,21 @@ impl Bytes {
 
     /// Takes a copy of `bytes`.
     pub fn copy_of(bytes: &[u8], log: Log<'_>) -> Result<Self, NoMemory> {
-        let mut copy = Self::with_capacity(bytes.len(), log)?;
-        copy.append(bytes)?;
+        let capacity = bytes.len();
+        let size = size_of::<Header>().checked_add(capacity).ok_or(NoMemory)?;
+        // Not ngx_calloc(): of memory that is written to anyway, the C library
+        // has some sooner at hand.
+        // SAFETY: ngx_alloc() takes any size and a live log.
+        let block = NonNull::new(unsafe { ngx_alloc(size, log.as_ptr()) }).ok_or(NoMemory)?.cast();
+        // SAFETY: the block is new, of `size` bytes, and malloc() aligns it for
+        // any type.
+        unsafe {
+            block.write(Header { length: capacity, capacity });
+            let data = block.add(1).cast::<u8>().as_ptr();
+            data.copy_from_nonoverlapping(bytes.as_ptr(), capacity);
+        }
 
-        Ok(copy)
+        Ok(Self { block })
     }
 
     /// The bytes.
