@@ -11,7 +11,7 @@ endif
 
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
-	diff-c fuzz-smoke fuzz sanitize valgrind soak
+	diff-c fuzz-smoke fuzz sanitize valgrind soak bench
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
@@ -71,6 +71,10 @@ valgrind: deps  ## Run a part of t/ with nginx in valgrind
 SECONDS = 600
 soak: deps  ## Run mixed traffic and faults against one worker for SECONDS=600
 	module=$$(tools/module full) && tools/soak/run --seconds $(SECONDS) --nginx build/full/objs/nginx --module "$$module"
+
+bench: deps  ## Measure one worker with this module and with the C module, side by side
+	@tools/deps bench
+	module=$$(tools/module bench) && cargo build --release --locked -p load && bench/run --module "$$module"
 
 clean:  ## Remove what was built
 	rm -rf build target

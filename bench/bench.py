@@ -1,0 +1,29 @@
+"""What every figure needs to measure."""
+
+import contextlib
+import itertools
+from pathlib import Path
+from typing import Iterator
+
+from load import Load
+from nginx import Side, Worker, started
+
+
+class Bench:
+    def __init__(self, load: Load, sides: tuple[Side, Side], auth: int, folder: Path,
+                 quick: bool) -> None:
+        self.load, self.sides, self.auth, self.quick = load, sides, auth, quick
+        self._folders = (folder / str(number) for number in itertools.count())
+
+    def new_folder(self) -> Path:
+        """Names a folder that is not there yet."""
+        return next(self._folders)
+
+    @contextlib.contextmanager
+    def worker(self, side: Side, folder: Path | None = None, *tool: str) -> Iterator[Worker]:
+        with started(side, folder or self.new_folder(), self.auth, list(tool)) as worker:
+            yield worker
+
+    def scaled(self, count: int) -> int:
+        """A smaller count when it has to be quick."""
+        return max(1, count // 4) if self.quick else count

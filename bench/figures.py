@@ -1,0 +1,149 @@
+"""The figures: what is measured, how, and what it is to come to."""
+
+import shutil
+import subprocess
+from typing import Callable, NamedTuple
+
+from bench import Bench
+from counting import bytes_a_read, instructions, system_calls
+from load import Failed, Work, commands, logins
+from memory import per_command, per_connection
+from nginx import Side
+
+AT_ONCE = '--ack-at-once'
+ONE_BY_ONE = commands('NOOP', 'CAPA')
+PIPELINED = commands('NOOP', 'CAPA', batch=20, options=(AT_ONCE,))
+PIPELINED_ORDINARY = commands('NOOP', 'CAPA', batch=20)
+TRAIN = commands('NOOP', batch=2000)
+# PASS without a password is refused, so that each pair begins anew; the login
+# is about as long as the C module takes.
+PAIRS = commands('USER ' + 'b' * 100, 'PASS', options=('--refused', AT_ONCE))
+USER_PASS = logins('user-pass')
+
+
+class Goal(NamedTuple):
+    """What this module's value, or its ratio to the C module's, is to come to."""
+    bound: float
+    of: str = 'value'
+    at_least: bool = False
+    # What measuring may be off by; of a timed ratio, its spread.
+    slack: float = 0.0
+    within_noise: bool = False
+
+
+def at_most(bound: float, slack: float = 0.0) -> Goal:
+    return Goal(bound, slack=slack)
+
+
+def at_least(bound: float) -> Goal:
+    return Goal(bound, at_least=True)
+
+
+def ratio(bound: float, slack: float = 0.0) -> Goal:
+    return Goal(bound, 'ratio', slack=slack)
+
+
+NO_WORSE = Goal(1.0, 'ratio', within_noise=True)
+
+
+class Figure(NamedTuple):
+    name: str
+    unit: str
+    goal: Goal
+    measure: Callable[[Bench, Side], float]
+    # Timed: it depends on the machine, varies, and is measured repeatedly.
+    timed: bool = False
+    # Of a speed, more is better.
+    more: bool = False
+
+
+def own(work: Work, few: int, more: int) -> Callable[[Bench, Side], float]:
+    return lambda bench, side: instructions(bench, side, work, few, few + bench.scaled(more)).own
+
+
+def everything(work: Work, few: int, more: int) -> Callable[[Bench, Side], float]:
+    return lambda bench, side: instructions(bench, side, work, few, few + bench.scaled(more)).all
+
+
+def calls(work: Work, few: int, more: int) -> Callable[[Bench, Side], float]:
+    return lambda bench, side: system_calls(bench, side, work, few, few + bench.scaled(more))
+
+
+def speed(work: Work, least: int) -> Callable[[Bench, Side], float]:
+    """Commands per second."""
+    def measure(bench: Bench, side: Side) -> float:
+        with bench.worker(side) as worker:
+            return bench.load.per_second(worker, work, least, 0.1)
+    return measure
+
+
+def cpu(work: Work, count: int) -> Callable[[Bench, Side], float]:
+    """Microseconds of the worker's processor time for each piece of work."""
+    def measure(bench: Bench, side: Side) -> float:
+        some = bench.scaled(count)
+        with bench.worker(side) as worker:
+            bench.load.run(worker, work, some // 10)
+            before = worker.cpu()
+            bench.load.run(worker, work, some)
+            return (worker.cpu() - before) * 1e6 / some
+    return measure
+
+
+def pairs(bench: Bench, side: Side) -> float:
+    """Bytes, as exactly as pages tell."""
+    return round(2 * per_command(bench, side, PAIRS, bench.scaled(400_000)), 1) + 0.0
+
+
+def size(bench: Bench, side: Side) -> float:
+    """Kilobytes of the module's file without symbols."""
+    if side.module is None:
+        raise Failed('-')
+    copy = bench.new_folder()
+    shutil.copy(side.module, copy)
+    subprocess.run(['strip', copy], check=True)
+    return copy.stat().st_size / 1024
+
+
+def of_login(name: str, method: str, goal: Goal) -> list[Figure]:
+    work = logins(method)
+    return [
+        Figure(f'Own instructions per login, {name}', '', goal, own(work, 20, 400)),
+        Figure(f'All instructions per login, {name}', '', ratio(1.02), everything(work, 20, 400)),
+        Figure(f'CPU per login, {name}', 'µs', NO_WORSE, cpu(work, 1000), timed=True),
+    ]
+
+
+LOGINS = [
+    *of_login('USER/PASS', 'user-pass', at_most(700)),
+    *of_login('PLAIN', 'plain-initial', at_most(1000)),
+    *of_login('LOGIN', 'login', ratio(0.55)),
+    *of_login('EXTERNAL', 'external-initial', ratio(0.55)),
+    *of_login('APOP', 'apop', at_most(740)),
+    *of_login('CRAM-MD5', 'cram-md5', at_most(1650)),
+]
+
+FIGURES = [
+    Figure('Own instructions per command', '', at_most(145), own(ONE_BY_ONE, 200, 8000)),
+    Figure('Own instructions per command, 20 pipelined', '', at_most(115), own(PIPELINED, 200, 8000)),
+    Figure('All instructions per command', '', ratio(1.0), everything(ONE_BY_ONE, 200, 8000)),
+    Figure('All instructions per command, 20 pipelined', '', ratio(1.0),
+           everything(PIPELINED, 200, 8000)),
+    Figure('System calls per command, 20 pipelined', '', at_most(0.15, slack=0.002),
+           calls(PIPELINED, 200, 4000)),
+    Figure('System calls per command, 2,000 pipelined', '', at_most(0.05), calls(TRAIN, 2000, 80_000)),
+    Figure('Commands per second, 20 pipelined', '', Goal(20, 'ratio', at_least=True),
+           speed(PIPELINED_ORDINARY, 400), timed=True, more=True),
+    Figure('Commands per second, 2,000 pipelined', '', at_least(1_000_000),
+           speed(TRAIN, 2000), timed=True, more=True),
+    Figure('CPU per command, 20 pipelined', 'µs', ratio(0.30), cpu(PIPELINED, 40_000), timed=True),
+    *(figure for kind in ('Own', 'All', 'CPU') for figure in LOGINS if figure.name.startswith(kind)),
+    Figure('System calls per login, USER/PASS', '', at_most(43), calls(USER_PASS, 20, 400)),
+    Figure('Memory per idle connection', 'B', ratio(1.0, slack=0.01),
+           lambda bench, side: per_connection(bench, side, 10_000).greeted),
+    Figure('Memory per connection after CAPA', 'B', at_most(960),
+           lambda bench, side: per_connection(bench, side, 10_000).answered),
+    Figure('Memory that a USER/PASS pair leaves', 'B', at_most(0, slack=0.1), pairs),
+    Figure('Bytes per read of a client after its login', 'B', at_least(4096),
+           lambda bench, side: bytes_a_read(bench, side, 2000), more=True),
+    Figure('Size of the stripped module', 'KB', at_most(64), size),
+]

@@ -1,0 +1,137 @@
+"""The tables, for a terminal and for the repository."""
+
+import datetime
+import math
+import os
+import subprocess
+from pathlib import Path
+
+from figures import FIGURES, Goal
+from results import Result, Value
+from scale import Point
+
+HEADS = ('figure', 'C module', 'this module', 'ratio', 'goal', 'spread')
+SCALE_HEADS = ('connections', 'memory: C', 'this module', 'after CAPA: C', 'this module',
+               'CPU per command: C', 'this module')
+WIDTHS = (max(len(figure.name) for figure in FIGURES), 16, 12, 7, 21, 15)
+SCALE_WIDTHS = (11, 9, 11, 13, 11, 18, 11)
+
+
+def number(value: float) -> str:
+    """Three digits or more."""
+    if value == 0 or abs(value) >= 100:
+        return f'{value:,.0f}'
+    return f'{value:.2g}' if abs(value) < 1 else f'{value:.3g}'
+
+
+def show_value(value: Value, unit: str) -> str:
+    return value.failure or f'{number(value.median)} {unit}'.strip()
+
+
+def show_goal(goal: Goal) -> str:
+    sign = '≥' if goal.at_least else '≤'
+    if goal.of == 'ratio':
+        return f'ratio {sign} {goal.bound:g}' if goal.at_least else f'ratio {sign} {goal.bound:.2f}'
+    return f'{sign} {goal.bound:,.6g}' if goal.bound % 1 else f'{sign} {goal.bound:,.0f}'
+
+
+def show_ratio(ratio: float) -> str:
+    if math.isnan(ratio):
+        return '-'
+    return f'{ratio:.3f}' if ratio < 10 else f'{ratio:,.0f}'
+
+
+def row(result: Result) -> tuple[str, ...]:
+    spread = '-'
+    if result.figure.timed:
+        spread = ', '.join('-' if value.failure else f'{100 * value.spread:.1f} %'
+                           for value in (result.c, result.ours))
+    missed = '' if result.met else ': missed'
+    return (result.figure.name, show_value(result.c, result.figure.unit),
+            show_value(result.ours, result.figure.unit), show_ratio(result.ratio),
+            show_goal(result.figure.goal) + missed, spread)
+
+
+def scale_row(point: Point) -> tuple[str, ...]:
+    memory = [f'{value:,.0f} B' for pair in (point.greeted, point.answered) if pair
+              for value in pair] or ['-'] * 4
+    return (f'{point.connections:,}', *memory, *(f'{value:.2f} µs' for value in point.cpu))
+
+
+def for_terminal(cells: tuple[str, ...], widths: tuple[int, ...]) -> str:
+    first, *others = (width for width in widths)
+    return '  '.join([cells[0].ljust(first),
+                      *(cell.rjust(width) for cell, width in zip(cells[1:], others))])
+
+
+def for_markdown(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, ('---',) + ('--:',) * (len(heads) - 1), *rows]
+    return '\n'.join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def about(nginx: Path) -> str:
+    """What was measured, and on what."""
+    version = subprocess.run([nginx, '-v'], capture_output=True, text=True, check=True).stderr
+    processor = Path('/proc/cpuinfo').read_text().splitlines()
+    model = next((line.partition(':')[2].strip() for line in processor
+                  if line.startswith('model name')), os.uname().machine)
+    return (f"{version.rpartition(' ')[2].strip()}, {model}, "
+            f'Linux {os.uname().release}, {datetime.date.today()}')
+
+
+TEXT = '''# C module and this module
+
+{about}
+
+`make bench` runs one worker of the same nginx, without this module and with it,
+on the same work, and writes this file.
+
+![Ratios](results.svg)
+
+{figures}
+
+Instructions (callgrind), system calls and reads (strace) and memory (PSS without
+mapped files) are counted: the difference between a run with much work and one
+with little, or before and after; they hardly depend on the machine. What is timed
+does: the medians of {repetitions} runs of each module in turn, with client, worker,
+auth server and backend on one processor; the spread is half of the interquartile
+range, of the C module and of this one.
+
+An instruction is the module's *own* if it is in this module's file, base64 and
+`memchr` included, or in one of these functions of nginx, for both sides:
+`ngx_mail_pop3_*` but the proxy's, `ngx_mail_read_command`, `ngx_mail_send`,
+`ngx_mail_salt`, `ngx_mail_starttls_only`, `ngx_mail_auth_parse`, `_plain`,
+`_login_username`, `_login_password`, `_cram_md5_salt`, `_cram_md5`, `_external`,
+and `ngx_encode_base64*`, `ngx_decode_base64*`. *All* are those of the worker in
+user space. A command is NOOP or CAPA in turn, in the train of 2,000 NOOP alone; a
+login is greeting, login, relaying of QUIT and its reply.
+
+What a login costs this module more than the C module is what that does not do:
+each name and password is looked through for bytes that could end a line, copied
+into memory that is given back, and wiped there, in the input and in what base64
+is decoded through. A command on its own pays for the room that pipelined ones
+share: input and output go through memory of the worker, so that a session holds
+none.
+
+## From 1 to {most:,} connections
+
+A tenth of them is active and sends NOOP in turns, the rest is idle. Memory is
+that of each connection after the greeting, and after one CAPA on each; it comes
+in pages of 4 KB, so that of 100 connections is rough, and that of one is left
+out. CPU is dear for one connection, as each command is an event of its own, and
+for thousands, as what the kernel and nginx have of each has left the processor's
+caches when its turn comes: that is so with both modules.
+
+![Scale](scale.svg)
+
+{scale}
+'''
+
+
+def markdown(results: list[Result], points: list[Point], nginx: Path, repetitions: int,
+             names: tuple[str, str]) -> str:
+    text = TEXT.format(
+        about=about(nginx), repetitions=repetitions, most=points[-1].connections,
+        figures=for_markdown(HEADS, [row(result) for result in results]),
+        scale=for_markdown(SCALE_HEADS, [scale_row(point) for point in points]))
+    return text.replace('(results.svg)', f'({names[0]})').replace('(scale.svg)', f'({names[1]})')
