@@ -11,7 +11,7 @@ use crate::nginx::session::Session;
 use crate::nginx::{Fault, NoMemory};
 use crate::output::{OUTPUT, Output};
 use crate::server::Server;
-use crate::transfer::{Sent, flush, receive};
+use crate::transfer::{Sent, copy_held, flush, receive};
 
 /// What is kept of a session between events. Memory is held only while it is
 /// needed: an idle session has none beyond this.
@@ -81,8 +81,9 @@ impl From<Fault> for Next {
 pub fn greet(mut session: Session<'_>) {
     let (connection, state) = session.parts();
     connection.start_timer();
-    let sent = send_greeting(connection, &mut state.kept);
     connection.take_input();
+    let sent = send_greeting(connection, &mut state.kept);
+    connection.set_action(c"in auth state");
 
     match sent {
         // Bytes that came along with a PROXY protocol header or a TLS
@@ -114,7 +115,9 @@ fn send_greeting(connection: &mut Connection<'_>, kept: &mut Kept) -> Result<Sen
 /// Begins anew, when the present event is done, after a TLS handshake or a
 /// login that failed.
 pub fn resume(mut session: Session<'_>) {
-    session.connection().take_input();
+    let connection = session.connection();
+    connection.take_input();
+    connection.set_action(c"in auth state");
     session.read_soon();
 }
 
@@ -211,8 +214,9 @@ fn forget_login(connection: &mut Connection<'_>, kept: &mut Kept) {
     kept.secret = None;
 }
 
-/// Takes input once behind what is held, answers the lines in it and keeps the
-/// rest.
+/// Answers the lines that are held, or takes input once behind an incomplete
+/// one and answers what there is then; keeps the rest. As nothing is taken while
+/// there are lines to answer, what is held does not grow beyond that.
 fn serve_input(
     connection: &mut Connection<'_>,
     state: &mut State,
@@ -220,12 +224,15 @@ fn serve_input(
 ) -> Result<Next, Fault> {
     let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
     let (memory, output) = lease.memory(held.as_ref(), connection.log())?;
-    let (input, ended) = receive(connection, held.as_ref(), memory)?;
+    let (input, ended) = match &held {
+        Some(held) if !state.pop3.wants_input() => (copy_held(held, memory)?, false),
+        _ => receive(connection, held.as_ref(), memory)?,
+    };
 
     let mut server = Server::new(connection, &mut state.kept, output);
     let (mut next, rest) = server.serve(&mut state.pop3, input, ended);
     if !rest.is_empty() {
-        next = server.keep(rest, held).map_err(Fault::from).and(next);
+        next = server.keep(rest, held).and(next);
     }
     // The memory is every session's: no secret stays in it.
     input.fill(0);

@@ -31,8 +31,8 @@ impl<'s, 'a> Server<'s, 'a> {
     }
 
     /// Answers the lines at the head of `input` and sends the replies. Gives
-    /// what is next, and the input that is not answered. If the input has
-    /// `ended`, there comes no more.
+    /// what is next, and the input that is still to be answered. If the input
+    /// has `ended`, there comes no more.
     pub fn serve<'m>(
         &mut self,
         session: &mut pop3::Session,
@@ -47,6 +47,9 @@ impl<'s, 'a> Server<'s, 'a> {
                 Next::Read if ended && !full => Next::Close,
                 next => next,
             };
+            if !matches!(next, Next::Read | Next::Authenticate) {
+                input = &mut [];
+            }
             match flush(self.connection, &mut self.kept.undone, self.output.bytes()) {
                 Ok(Sent::All) if full && next == Next::Read => self.output.clear(),
                 Ok(Sent::All) => return (Ok(next), input),
@@ -86,11 +89,16 @@ impl<'s, 'a> Server<'s, 'a> {
     /// Keeps input that is not answered, where it was held before if there is
     /// room.
     #[cold]
-    pub fn keep(&mut self, rest: &[u8], held: Option<Bytes>) -> Result<(), NoMemory> {
-        let input = keep(rest, held, self.connection.log())?;
-        self.kept.undone.get_or_insert_default().input = Some(input);
-
-        Ok(())
+    pub fn keep(&mut self, rest: &[u8], held: Option<Bytes>) -> Result<(), Fault> {
+        match keep(rest, held, self.connection.log()) {
+            Ok(input) => {
+                self.kept.undone.get_or_insert_default().input = Some(input);
+                Ok(())
+            }
+            // Nothing can follow a part of a reply but the rest of it.
+            Err(NoMemory) if self.connection.sending() => Err(Fault::Broken),
+            Err(NoMemory) => Err(Fault::NoMemory),
+        }
     }
 
     fn copy_login(&mut self, name: &[u8]) -> Result<(), NoMemory> {

@@ -22,6 +22,16 @@ pub enum Sent {
     Part,
 }
 
+/// Puts what was held at the head of `memory`, without reading.
+#[cold]
+pub fn copy_held<'m>(held: &Bytes, memory: &'m mut [u8]) -> Result<&'m mut [u8], NoMemory> {
+    let held = held.as_slice();
+    let head = memory.get_mut(..held.len()).ok_or(NoMemory)?;
+    head.copy_from_slice(held);
+
+    Ok(head)
+}
+
 /// Puts what was held at the head of `memory` and reads behind it; gives all of
 /// it, and whether the client has closed its side.
 pub fn receive<'m>(
@@ -29,11 +39,10 @@ pub fn receive<'m>(
     held: Option<&Bytes>,
     memory: &'m mut [u8],
 ) -> Result<(&'m mut [u8], bool), Fault> {
-    let mut length = 0_usize;
-    if let Some(held) = held {
-        length = held.as_slice().len();
-        memory.get_mut(..length).ok_or(Fault::NoMemory)?.copy_from_slice(held.as_slice());
-    }
+    let mut length = match held {
+        Some(held) => copy_held(held, memory)?.len(),
+        None => 0,
+    };
 
     let free = memory.get_mut(length..).ok_or(Fault::NoMemory)?;
     let ended = match connection.receive(free) {
@@ -63,6 +72,8 @@ pub fn keep(rest: &[u8], held: Option<Bytes>, log: Log<'_>) -> Result<Bytes, NoM
     };
     bytes.clear();
     bytes.append(rest)?;
+    // What is behind it was answered.
+    bytes.room().fill(0);
 
     Ok(bytes)
 }
@@ -84,7 +95,8 @@ pub fn flush(
 
     let count = connection.send(output)?;
     if count < output.len() {
-        let bytes = Bytes::copy_of(output, connection.log())?;
+        // Nothing can follow a part of a reply but the rest of it.
+        let bytes = Bytes::copy_of(output, connection.log()).map_err(|_| Fault::Broken)?;
         return send_later(connection, undone, bytes, count);
     }
 

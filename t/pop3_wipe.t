@@ -19,7 +19,7 @@ use POP3Proxy;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(8);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(10);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -52,6 +52,16 @@ $s->print('PASS wipe-held');
 ok(wait_until(sub { in_memory('wipe-held') }), 'an incomplete line is held');
 undef $s;
 ok(wait_until(sub { !in_memory('wipe-held') }), 'and wiped with its session');
+
+# the memory is held on to for the next incomplete line
+
+$s = Test::Nginx::POP3->new();
+$s->ok('greeting');
+$s->print('PASS wipe-before');
+wait_until(sub { in_memory('wipe-before') });
+$s->print("\x0d\x0aNO");
+$s->read();
+ok(wait_until(sub { !in_memory('wipe-before') }), 'and wiped for the next one');
 
 # the connection is reset, so that what is held is not read any further
 

@@ -24,6 +24,11 @@ pub enum Line<'a> {
 }
 
 impl Lines {
+    /// Whether the input holds no whole line: more bytes have to come.
+    pub const fn incomplete(&self) -> bool {
+        !matches!(self, Self::New)
+    }
+
     /// Takes one line off the head of `input`, if one has ended.
     ///
     /// If none has, what is left of `input` must stand at the head of the next
@@ -31,7 +36,7 @@ impl Lines {
     /// than `limit`. `limit` is the longest line in bytes, its end included.
     #[inline]
     pub fn next<'a>(&mut self, input: &mut &'a mut [u8], limit: usize) -> Option<Line<'a>> {
-        if !matches!(self, Self::New) {
+        if self.incomplete() {
             return self.go_on(input, limit);
         }
 
@@ -155,6 +160,20 @@ mod tests {
     fn a_long_line_is_skipped_to_its_end() {
         assert_eq!(split(b"0123456789\r\nNOOP\r\n", &[], 8), [None, text(b"NOOP")]);
         assert_eq!(split(b"0123456789", &[], 8), []);
+    }
+
+    #[test]
+    fn an_incomplete_line_wants_input() {
+        let mut lines = Lines::default();
+        let mut text = *b"NOOP\r\nQUIT\r\nNO";
+        let mut input = &mut text[..];
+
+        for _ in 0..2 {
+            assert!(matches!(lines.next(&mut input, 100), Some(Line::Text(_))));
+            assert!(!lines.incomplete());
+        }
+        assert_eq!(lines.next(&mut input, 100), None);
+        assert!(lines.incomplete());
     }
 
     #[test]

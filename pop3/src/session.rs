@@ -93,6 +93,12 @@ pub struct Session {
 }
 
 impl Session {
+    /// Whether what is left of the input holds no whole line: another call of
+    /// [`Session::next`] is of use only when more bytes have come.
+    pub const fn wants_input(&self) -> bool {
+        self.lines.incomplete()
+    }
+
     /// Takes one line off the head of `input`, if one has ended, and has the
     /// server answer it. Gives whether there was one.
     ///

@@ -1,5 +1,6 @@
 //! The connection to a client, of a session that is live.
 
+use core::ffi::CStr;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
@@ -210,14 +211,17 @@ impl<'a> Connection<'a> {
         unsafe { ngx_add_timer(self.read(), (*self.core_conf()).timeout) };
     }
 
-    /// Has the read handler called for input from now on, and log lines say
-    /// what goes on: nginx had other ones there.
-    pub const fn take_input(&mut self) {
+    /// Has the read handler called for input from now on: nginx had another
+    /// one there.
+    pub fn take_input(&mut self) {
+        // SAFETY: the invariant.
+        unsafe { (*self.read()).handler = Some(read_event) };
+    }
+
+    /// Sets what is said in log lines after the word "while".
+    pub const fn set_action(&mut self, action: &'static CStr) {
         // SAFETY: the invariant; nginx only reads the text.
-        unsafe {
-            (*self.read()).handler = Some(read_event);
-            (*(*self.connection.as_ptr()).log).action = c"in auth state".as_ptr().cast_mut();
-        }
+        unsafe { (*(*self.connection.as_ptr()).log).action = action.as_ptr().cast_mut() };
     }
 
     /// Shows the kept login to the mail core: in log lines, and to the auth

@@ -96,7 +96,10 @@ pub fn play(bytes: &[u8], cuts: &[usize], policy: &Policy, tls: bool) -> Vec<Not
         from = to;
 
         let mut input = &mut held[..];
-        while session.next(&mut input, policy, tls, &mut notes) {}
+        while session.next(&mut input, policy, tls, &mut notes) {
+            assert!(!session.wants_input());
+        }
+        assert!(session.wants_input());
         assert!(input.len() < policy.max_line, "{} bytes held", input.len());
         held = input.to_vec();
     }
