@@ -87,7 +87,7 @@ for (
 	$s = Test::Nginx::POP3->new();
 	$s->read();
 	command($s, $line);
-	ok(!in_memory($secret), "a secret $name is wiped");
+	ok(wait_until(sub { !in_memory($secret) }), "a secret $name is wiped");
 }
 
 undef $s;
