@@ -1,0 +1,157 @@
+#!/usr/bin/perl
+
+# The configurations under examples/ work, and what the documentation shows of
+# them is in them.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Test::More;
+
+BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
+
+use Test::Nginx;
+use Test::Nginx::POP3;
+use POP3Proxy;
+use POP3Servers;
+
+###############################################################################
+
+select STDERR; $| = 1;
+select STDOUT; $| = 1;
+
+my $login = 'test@example.com';
+
+my $t;
+
+my %check = (
+	'balancer' => sub {
+		my $s = session(8110, "PROXY TCP4 192.0.2.9 192.0.2.1 1234 110\x0d\x0a");
+		return logs_in($s) && (auth_requests($t))[-1]{'Client-IP'} eq '192.0.2.9';
+	},
+	'backend-tls' => sub {
+		return logs_in(session(8110), 'nobody@backend');
+	},
+	'client-certificate' => sub {
+		my $s = Test::Nginx::POP3->new(
+			PeerAddr => '127.0.0.1:' . port(8995), SSL => 1);
+		return $s->read() && logs_in($s);
+	},
+	'limits' => sub {
+		my $s = session(8110);
+		return (grep { command($s, 'STAT') =~ /^-ERR/ } 1 .. 3) == 3
+			&& closed($s) && logs_in(session(8110));
+	},
+	'proxy-protocol' => sub {
+		return logs_in(session(8110))
+			&& grep { /^PROXY TCP4 / } backend_lines($t);
+	},
+	'tls' => sub {
+		my $s = session(8110);
+		my $refused = command($s, "USER $login") =~ /^-ERR/;
+
+		return $refused && command($s, 'STLS') =~ /^\+OK/
+			&& starttls($s) && logs_in($s);
+	},
+);
+
+my @examples = sort map { m{([^/]+)\.conf$} } glob '../examples/*.conf';
+my @documents = ('../README.md', glob '../docs/*.md');
+
+plan(skip_all => 'no examples') unless @examples;
+
+$t = Test::Nginx->new()->has(qw/mail mail_ssl stream stream_ssl/)
+	->has_daemon('openssl')->plan(2 * @examples + @documents + 1);
+
+create_certificate($t, 'localhost');
+start_daemons($t);
+
+###############################################################################
+
+is_deeply([sort keys %check], \@examples, 'each example is tried');
+
+my $examples = '';
+
+for my $name (@examples) {
+	my $example = contents("../examples/$name.conf");
+	$examples .= $example;
+
+	my ($status, $output) = nginx_test($t, wrapped($example));
+	is($status, 0, "$name - is accepted") or diag($output);
+
+	$t->write_file_expand('nginx.conf', wrapped($example));
+	$t->run();
+	ok($check{$name}->(), "$name - works");
+	$t->stop();
+}
+
+for my $document (@documents) {
+	my @lost = grep { index(bare($examples), bare($_)) < 0 }
+		contents($document) =~ /^```nginx\n(.*?)^```$/msg;
+
+	is("@lost", '', "$document - shows what was tried");
+}
+
+###############################################################################
+
+# An example with ports, files and addresses of the test, and the TLS backend.
+
+sub wrapped {
+	my ($example) = @_;
+
+	for ($example) {
+		s/(listen\s+)110\b/${1}127.0.0.1:8110/;
+		s/(listen\s+)995\b/${1}127.0.0.1:8995/;
+		s/127\.0\.0\.1:1110/127.0.0.1:8119/;
+		s/backend\.example\.com:995/127.0.0.1:8996/;
+		s/backend\.example\.com/localhost/g;
+		s{/etc/ssl/\S+/\S+\.key}{%%TESTDIR%%/localhost.key}g;
+		s{/etc/ssl/\S+/\S+(?=;)}{%%TESTDIR%%/localhost.crt}g;
+		s{192\.0\.2\.0/24}{127.0.0.1};
+	}
+
+	my $backend = 'server { listen 127.0.0.1:8996 ssl; proxy_pass 127.0.0.1:8111;
+		ssl_certificate %%TESTDIR%%/localhost.crt;
+		ssl_certificate_key %%TESTDIR%%/localhost.key; }';
+	$example =~ s/^stream \{/stream {\n$backend/m;
+
+	return "%%TEST_GLOBALS%%\ndaemon off;\nevents {\n}\n$example";
+}
+
+# Without what is at the start of lines.
+
+sub bare {
+	return $_[0] =~ s/^[ \t]+//mgr;
+}
+
+sub contents {
+	my ($name) = @_;
+
+	open my $fh, '<', $name or die "Can't read $name: $!\n";
+	local $/;
+
+	return scalar <$fh>;
+}
+
+sub session {
+	my ($number, $header) = @_;
+
+	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($number));
+	$s->print($header) if $header;
+	$s->read();
+
+	return $s;
+}
+
+sub logs_in {
+	my ($s, $user) = @_;
+
+	command($s, 'USER ' . ($user // $login));
+
+	return command($s, 'PASS secret') =~ /^\+OK/
+		&& command($s, 'STAT') =~ /^\+OK 1 /;
+}
+
+###############################################################################
