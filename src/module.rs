@@ -2,9 +2,6 @@
 
 #![allow(unsafe_code)]
 
-use core::ffi::{CStr, c_char};
-use core::ptr;
-
 use nginx_sys::{NGX_OK, ngx_command_t, ngx_cycle_t, ngx_int_t, ngx_module_t};
 
 use crate::conf::{Auth, CapabilityList, ClientBuffer, MaxCommands};
@@ -39,7 +36,9 @@ static CONTEXT: Table<ngx_mail_module_t> = Table(ngx_mail_module_t {
 });
 
 /// It has no symbol of its own: after `load_module` of a newer file and a
-/// reload, the dynamic linker would bind it to that of the older file.
+/// reload, the dynamic linker would bind it to that of the older file. For
+/// nginx's ./configure it has one, and `config` sees to it.
+#[cfg_attr(feature = "nginx-make", unsafe(export_name = "ngx_mail_pop3_rs_module"))]
 static mut MODULE: ngx_module_t = ngx_module_t {
     ctx: (&raw const CONTEXT).cast_mut().cast(),
     commands: (&raw mut COMMANDS).cast(),
@@ -48,28 +47,40 @@ static mut MODULE: ngx_module_t = ngx_module_t {
     ..ngx_module_t::default()
 };
 
-/// The modules in this file (ngx_load_module()).
-#[unsafe(no_mangle)]
-static mut ngx_modules: [*mut ngx_module_t; 2] = [&raw mut MODULE, ptr::null_mut()];
+/// What nginx looks for in a module's file. nginx's ./configure writes it by
+/// itself.
+#[cfg(not(feature = "nginx-make"))]
+mod file {
+    use core::ffi::{CStr, c_char};
+    use core::ptr;
 
-/// Their names.
-#[unsafe(no_mangle)]
-static mut ngx_module_names: [*const c_char; 2] = [NAME.as_ptr(), ptr::null()];
+    use nginx_sys::ngx_module_t;
 
-/// What the first of them has to come before (ngx_add_module()): nginx takes
-/// `pop3_auth`, `pop3_capabilities` and `protocol pop3` to the first module
-/// that knows them.
-#[unsafe(no_mangle)]
-static mut ngx_module_order: [*const c_char; 6] = [
-    NAME.as_ptr(),
-    c"ngx_mail_pop3_module".as_ptr(),
-    c"ngx_mail_imap_module".as_ptr(),
-    c"ngx_mail_smtp_module".as_ptr(),
-    c"ngx_mail_auth_http_module".as_ptr(),
-    ptr::null(),
-];
+    use super::MODULE;
 
-const NAME: &CStr = c"ngx_mail_pop3_rs_module";
+    const NAME: &CStr = c"ngx_mail_pop3_rs_module";
+
+    /// The modules in this file (ngx_load_module()).
+    #[unsafe(no_mangle)]
+    static mut ngx_modules: [*mut ngx_module_t; 2] = [&raw mut MODULE, ptr::null_mut()];
+
+    /// Their names.
+    #[unsafe(no_mangle)]
+    static mut ngx_module_names: [*const c_char; 2] = [NAME.as_ptr(), ptr::null()];
+
+    /// What the first of them has to come before (ngx_add_module()): nginx takes
+    /// `pop3_auth`, `pop3_capabilities` and `protocol pop3` to the first module
+    /// that knows them. As in `config`.
+    #[unsafe(no_mangle)]
+    static mut ngx_module_order: [*const c_char; 6] = [
+        NAME.as_ptr(),
+        c"ngx_mail_pop3_module".as_ptr(),
+        c"ngx_mail_imap_module".as_ptr(),
+        c"ngx_mail_smtp_module".as_ptr(),
+        c"ngx_mail_auth_http_module".as_ptr(),
+        ptr::null(),
+    ];
+}
 
 /// The module's place among the mail modules.
 pub fn ctx_index() -> usize {
