@@ -11,10 +11,11 @@ endif
 
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
-	diff-c fuzz-smoke fuzz sanitize valgrind soak bench
+	diff-c fuzz-smoke fuzz sanitize valgrind soak bench \
+	dist deb test-dist test-configure test-deb test-rpm
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
 
 deps:  ## Install the Debian packages that building, checks, demo and tests need
 	@tools/deps build check demo fuzz test
@@ -30,7 +31,8 @@ check: build  ## Check formatting, lints, the house rules and the licences
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo clippy --locked --workspace --all-targets -- -D warnings
 	tools/house-rules $(MODULE)
 	@tools/deps check
-	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t') .ci/run demo/demo demo/dovecot demo/fill
+	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t' ! -name '*.py') .ci/run demo/demo demo/dovecot demo/fill packaging/load-test
+	shellcheck -s sh -e SC1091,SC2034,SC2154 config config.make auto/requirements
 	cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --locked check bans licenses sources
 
@@ -75,6 +77,27 @@ soak: deps  ## Run mixed traffic and faults against one worker for SECONDS=600
 bench: deps  ## Measure one worker with this module and with the C module, side by side
 	@tools/deps bench
 	module=$$(tools/module bench) && cargo build --release --locked -p load && bench/run --module "$$module"
+
+test-configure: deps  ## Build with nginx's ./configure, as a file and linked in, and run a part of t/
+	tools/test-configure
+
+dist:  ## Make the release tarball, with all crates, of what is committed
+	tools/dist
+
+test-dist: deps  ## Make it twice, compare, and build it without network
+	tools/test-dist
+
+deb:  ## Make the Debian package for this machine's nginx, of what is committed
+	@tools/deps deb
+	tools/deb
+
+test-deb:  ## Build, install, try and purge the package in a bookworm and a trixie (root)
+	@tools/deps test-deb
+	tools/test-deb
+
+test-rpm:  ## Build the RPM and the Alpine package, as far as Debian can, and try both
+	@tools/deps build rpm test
+	tools/test-rpm
 
 clean:  ## Remove what was built
 	rm -rf build target
