@@ -26,7 +26,7 @@ build:  ## Build the module for Debian's nginx, or for NGINX_SOURCE_DIR and NGIN
 
 check: build  ## Check formatting, lints, the house rules and the licences
 	cargo fmt --check
-	cargo fmt --check -p pop3
+	cargo fmt --check -p pop3 -p load
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo clippy --locked --workspace --all-targets -- -D warnings
 	tools/house-rules $(MODULE)
