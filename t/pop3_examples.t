@@ -109,6 +109,7 @@ sub wrapped {
 		s/backend\.example\.com/localhost/g;
 		s{/etc/ssl/\S+/\S+\.key}{%%TESTDIR%%/localhost.key}g;
 		s{/etc/ssl/\S+/\S+(?=;)}{%%TESTDIR%%/localhost.crt}g;
+		s{/var/log/nginx/}{%%TESTDIR%%/};
 		s{192\.0\.2\.0/24}{127.0.0.1};
 	}
 
