@@ -47,6 +47,8 @@ impl<'s, 'a> Server<'s, 'a> {
                 Next::Read if ended && !full => Next::Close,
                 next => next,
             };
+            // What follows QUIT, a limit or STLS (RFC 2595, section 4) is never
+            // answered.
             if !matches!(next, Next::Read | Next::Authenticate) {
                 input = &mut [];
             }
