@@ -8,7 +8,7 @@ use pop3::{Capabilities, Methods, Policy, StartTls};
 
 use crate::nginx::conf::{Conf, Directive, Refused, Strings, page_size, parse_number, parse_size};
 use crate::nginx::string;
-use crate::output::OUTPUT;
+use crate::output::LONGEST_REPLY;
 
 /// The default of `pop3_max_commands`.
 #[cfg(not(ngx_mail_max_commands))]
@@ -35,8 +35,6 @@ pub struct ServerConf {
 
     /// What the server allows.
     pub policy: Policy,
-    /// How many bytes of output leave room for one more reply, whatever it is.
-    pub output_limit: usize,
     plain_capabilities: ngx_str_t,
     tls_capabilities: ngx_str_t,
     mechanisms: ngx_str_t,
@@ -56,7 +54,6 @@ impl Default for ServerConf {
                 max_errors: 0,
                 max_commands: 0,
             },
-            output_limit: 0,
             plain_capabilities: ngx_str_t::empty(),
             tls_capabilities: ngx_str_t::empty(),
             mechanisms: ngx_str_t::empty(),
@@ -123,14 +120,13 @@ impl ServerConf {
             .saturating_add(REPLY)
             .max(self.plain_capabilities.len)
             .max(self.tls_capabilities.len);
-        let Some(output_limit) = OUTPUT.checked_sub(longest_reply) else {
+        if longest_reply > LONGEST_REPLY {
             return Err(cf.refuse(
                 c"the replies made of \"pop3_capabilities\" and",
                 b"server_name",
-                c"are too long, the limit is 16k: shorten them",
+                c"are too long, the limit is 8k: shorten them",
             ));
-        };
-        self.output_limit = output_limit;
+        }
 
         Ok(())
     }

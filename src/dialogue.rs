@@ -1,7 +1,7 @@
 //! From the socket to the `pop3` crate and back: one client's session up to
 //! the login.
 
-use pop3::{Method, reply};
+use pop3::Method;
 
 use crate::nginx::connection::Connection;
 use crate::nginx::heap::Bytes;
@@ -9,9 +9,8 @@ use crate::nginx::relay::Relay;
 use crate::nginx::scratch::Lease;
 use crate::nginx::session::Session;
 use crate::nginx::{Fault, NoMemory};
-use crate::output::{OUTPUT, Output};
 use crate::server::Server;
-use crate::transfer::{Sent, copy_held, flush, receive};
+use crate::transfer::{copy_held, receive};
 
 /// What is kept of a session between events. Memory is held only while it is
 /// needed: an idle session has none beyond this.
@@ -79,37 +78,30 @@ impl From<Fault> for Next {
 
 /// Sends the greeting.
 pub fn greet(mut session: Session<'_>) {
-    let (connection, state) = session.parts();
+    let (mut connection, state) = session.parts();
     connection.start_timer();
     connection.take_input();
-    let sent = send_greeting(connection, &mut state.kept);
+    let next = send_greeting(&mut connection, &mut state.kept).unwrap_or_else(Next::from);
     connection.set_action(c"in auth state");
 
-    match sent {
+    match next {
         // Bytes that came along with a PROXY protocol header or a TLS
         // handshake raise no event of their own.
-        Ok(Sent::All) if connection.tls() || connection.ready() => session.read_soon(),
-        Ok(Sent::All) => session.wait_for_input(),
-        Ok(Sent::Part) => session.wait_for_sending(),
-        Err(Fault::Broken) => session.close(),
-        Err(Fault::NoMemory) => session.internal_error(),
+        Next::Read if connection.tls() || connection.ready() => session.read_soon(),
+        next => go_on(session, next),
     }
 }
 
-fn send_greeting(connection: &mut Connection<'_>, kept: &mut Kept) -> Result<Sent, Fault> {
-    if !connection.conf().policy.methods.challenge() {
-        return flush(connection, &mut kept.undone, reply::GREETING);
+fn send_greeting(connection: &mut Connection<'_>, kept: &mut Kept) -> Result<Next, Fault> {
+    if connection.conf().policy.methods.challenge() {
+        connection.make_challenge()?;
     }
-
-    connection.make_challenge()?;
     let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
     let (_, memory) = lease.memory(None, connection.log())?;
-    let mut output = Output::new(memory, OUTPUT);
-    output.push(reply::GREETING.strip_suffix(reply::CRLF).unwrap_or_default());
-    output.push(b" ");
-    output.push(connection.challenge());
+    let mut server = Server::new(connection.reborrow(), kept, memory);
+    server.greet();
 
-    flush(connection, &mut kept.undone, output.bytes())
+    Ok(server.next())
 }
 
 /// Begins anew, when the present event is done, after a TLS handshake or a
@@ -123,17 +115,31 @@ pub fn resume(mut session: Session<'_>) {
 
 /// Serves a client that has sent something, or whose time is over.
 pub fn read(mut session: Session<'_>) {
-    let (connection, state) = session.parts();
+    let (mut connection, state) = session.parts();
     if connection.over() {
         return session.close();
     }
-    if connection.sending() {
-        return session.wait_for_sending();
-    }
 
-    let next = serve(connection, state).unwrap_or_else(Next::from);
+    let next = match &state.kept.undone {
+        None => serve(&mut connection, state, None),
+        Some(_) => take_up(&mut connection, state),
+    };
+    if next == Next::Read && connection.ready() {
+        return session.read_next_round();
+    }
+    go_on(session, next);
+}
+
+fn go_on(session: Session<'_>, next: Next) {
     match next {
-        Next::Read if connection.ready() => session.read_next_round(),
+        Next::Read => session.wait_for_input(),
+        next => change(session, next),
+    }
+}
+
+#[cold]
+fn change(session: Session<'_>, next: Next) {
+    match next {
         Next::Read => session.wait_for_input(),
         Next::Send => session.wait_for_sending(),
         Next::Authenticate => authenticate(session),
@@ -148,41 +154,33 @@ pub fn start_tls(mut session: Session<'_>) {
     if session.connection().over() { session.close() } else { session.handshake() }
 }
 
-fn serve(connection: &mut Connection<'_>, state: &mut State) -> Result<Next, Fault> {
-    let mut held = None;
-    if let Some(undone) = state.kept.undone.take() {
-        match take_up(connection, &mut state.kept, undone)? {
-            (Next::Read, input) => held = input,
-            (next, input) => {
-                state.kept.undone = Some(Undone { input, ..Undone::default() });
-                return Ok(next);
-            }
-        }
-    }
-
-    serve_input(connection, state, held)
-}
-
-/// Takes up what the last event has left undone, now that all output has gone:
-/// gives what is next, and the input that is not answered.
+/// Takes up what the last event has left undone, when all output has gone.
 #[cold]
-fn take_up(
-    connection: &mut Connection<'_>,
-    kept: &mut Kept,
-    undone: Undone,
-) -> Result<(Next, Option<Bytes>), Fault> {
-    let Undone { next, mut input, relay, .. } = undone;
+#[inline(never)]
+fn take_up(connection: &mut Connection<'_>, state: &mut State) -> Next {
+    if connection.sending() {
+        return Next::Send;
+    }
+    let Undone { next, mut input, relay, .. } = state.kept.undone.take().unwrap_or_default();
 
     // After a login that failed, it holds what the client had sent ahead.
     if let Some(mut relay) = relay {
         connection.take_buffer_back();
-        forget_login(connection, kept);
+        forget_login(connection, &mut state.kept);
         if !relay.bytes().is_empty() {
-            input = Some(Bytes::copy_of(relay.bytes(), connection.log())?);
+            input = match Bytes::copy_of(relay.bytes(), connection.log()) {
+                Ok(ahead) => Some(ahead),
+                Err(NoMemory) => return Next::Fail,
+            };
         }
     }
 
-    Ok((next, input))
+    if next == Next::Read {
+        return serve(connection, state, input);
+    }
+    state.kept.undone = Some(Undone { input, ..Undone::default() });
+
+    next
 }
 
 /// Asks the auth server. What the client has sent ahead goes on to the backend
@@ -201,9 +199,9 @@ fn authenticate(mut session: Session<'_>) {
 
 #[cold]
 fn wait_for_handshake(mut session: Session<'_>) {
-    let (connection, state) = session.parts();
+    let (mut connection, state) = session.parts();
     state.kept.undone = None;
-    forget_login(connection, &mut state.kept);
+    forget_login(&mut connection, &mut state.kept);
     session.wait_for_handshake();
 }
 
@@ -217,25 +215,35 @@ fn forget_login(connection: &mut Connection<'_>, kept: &mut Kept) {
 /// Answers the lines that are held, or takes input once behind an incomplete
 /// one and answers what there is then; keeps the rest. As nothing is taken while
 /// there are lines to answer, what is held does not grow beyond that.
-fn serve_input(
+#[inline(always)]
+fn serve(connection: &mut Connection<'_>, state: &mut State, held: Option<Bytes>) -> Next {
+    try_serve(connection, state, held).unwrap_or_else(Next::from)
+}
+
+#[inline(always)]
+fn try_serve(
     connection: &mut Connection<'_>,
     state: &mut State,
     held: Option<Bytes>,
 ) -> Result<Next, Fault> {
     let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
     let (memory, output) = lease.memory(held.as_ref(), connection.log())?;
-    let (input, ended) = match &held {
-        Some(held) if !state.pop3.wants_input() => (copy_held(held, memory)?, false),
-        _ => receive(connection, held.as_ref(), memory)?,
+    let input = match &held {
+        Some(held) if !state.pop3.wants_input() => copy_held(held, memory)?,
+        _ => match receive(connection, held.as_ref(), memory)? {
+            Some(input) => input,
+            None => return Ok(Next::Close),
+        },
     };
 
-    let mut server = Server::new(connection, &mut state.kept, output);
-    let (mut next, rest) = server.serve(&mut state.pop3, input, ended);
+    let mut server = Server::new(connection.reborrow(), &mut state.kept, output);
+    let rest = server.serve(&mut state.pop3, input);
     if !rest.is_empty() {
-        next = server.keep(rest, held).and(next);
+        server.keep(rest, held);
     }
+    let next = server.next();
     // The memory is every session's: no secret stays in it.
     input.fill(0);
 
-    next
+    Ok(next)
 }

@@ -3,23 +3,24 @@
 /// What is sent to a client in one go, in bytes.
 pub const OUTPUT: usize = 16 * 1024;
 
+/// A bound on the length of a reply, in bytes.
+pub const LONGEST_REPLY: usize = 8 * 1024;
+
 /// Replies that wait for one send.
 pub struct Output<'a> {
     memory: &'a mut [u8; OUTPUT],
     length: usize,
-    /// The length beyond which there may be no room for a reply.
-    full: usize,
 }
 
 impl<'a> Output<'a> {
-    /// Gathers replies in `memory`, which is full with more than so many bytes.
-    pub const fn new(memory: &'a mut [u8; OUTPUT], full: usize) -> Self {
-        Self { memory, length: 0, full }
+    /// Gathers replies in `memory`.
+    pub const fn new(memory: &'a mut [u8; OUTPUT]) -> Self {
+        Self { memory, length: 0 }
     }
 
     /// Whether there may be no room for another reply.
     pub const fn is_full(&self) -> bool {
-        self.length > self.full
+        self.length > OUTPUT - LONGEST_REPLY
     }
 
     /// Adds bytes. They are lost if there is no room for them all, so ask

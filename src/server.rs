@@ -1,105 +1,166 @@
 //! What is done about a client's lines.
 
-use pop3::{Credentials, Login, Method, Refusal, Refused, reply, sasl};
+use core::ops::ControlFlow::{Break, Continue};
 
+use pop3::{Credentials, Login, Method, Policy, Refusal, Refused, reply, sasl};
+
+use crate::conf::ServerConf;
 use crate::dialogue::{Kept, Next};
 use crate::nginx::connection::Connection;
 use crate::nginx::heap::Bytes;
 use crate::nginx::{Fault, NoMemory};
 use crate::output::{OUTPUT, Output};
-use crate::transfer::{Sent, flush, keep};
+use crate::transfer::keep;
 
 /// Does what the `pop3` crate says about a client's lines.
-pub struct Server<'s, 'a> {
-    connection: &'s mut Connection<'a>,
+pub struct Server<'s> {
+    connection: Connection<'s>,
+    conf: &'s ServerConf,
     kept: &'s mut Kept,
     output: Output<'s>,
-    tls: bool,
     next: Next,
 }
 
-impl<'s, 'a> Server<'s, 'a> {
+impl<'s> Server<'s> {
     /// Gathers replies in `memory`.
-    pub const fn new(
-        connection: &'s mut Connection<'a>,
+    pub fn new(
+        connection: Connection<'s>,
         kept: &'s mut Kept,
         memory: &'s mut [u8; OUTPUT],
     ) -> Self {
-        let output = Output::new(memory, connection.conf().output_limit);
-        let tls = connection.tls();
-        Self { connection, kept, output, tls, next: Next::Read }
+        let conf = connection.conf();
+        Self { connection, conf, kept, output: Output::new(memory), next: Next::Read }
     }
 
-    /// Answers the lines at the head of `input` and sends the replies. Gives
-    /// what is next, and the input that is still to be answered. If the input
-    /// has `ended`, there comes no more.
-    pub fn serve<'m>(
-        &mut self,
-        session: &mut pop3::Session,
-        mut input: &'m mut [u8],
-        ended: bool,
-    ) -> (Result<Next, Fault>, &'m mut [u8]) {
-        loop {
-            input = self.answer(session, input);
+    /// What is to be done next.
+    pub const fn next(&self) -> Next {
+        self.next
+    }
 
-            let full = self.output.is_full();
-            let next = match self.next {
-                Next::Read if ended && !full => Next::Close,
-                next => next,
-            };
-            // What follows QUIT, a limit or STLS (RFC 2595, section 4) is never
-            // answered.
-            if !matches!(next, Next::Read | Next::Authenticate) {
-                input = &mut [];
-            }
-            match flush(self.connection, &mut self.kept.undone, self.output.bytes()) {
-                Ok(Sent::All) if full && next == Next::Read => self.output.clear(),
-                Ok(Sent::All) => return (Ok(next), input),
-                Ok(Sent::Part) => {
-                    self.kept.undone.get_or_insert_default().next = next;
-                    return (Ok(Next::Send), input);
-                }
-                Err(fault) => return (Err(fault), input),
-            }
+    /// Sends the greeting, with the challenge if one was made.
+    pub fn greet(&mut self) {
+        let challenge = self.connection.challenge();
+        if challenge.is_empty() {
+            self.output.push(reply::GREETING);
+        } else {
+            self.output.push(reply::GREETING.strip_suffix(reply::CRLF).unwrap_or_default());
+            self.output.push(b" ");
+            self.output.push(challenge);
         }
+        self.send();
     }
 
-    /// Answers lines until something else is to be done or the output is full;
-    /// gives the rest.
+    /// Answers the lines at the head of `input` until something else is to be
+    /// done, and sends the replies. Gives the input that is not answered.
+    #[inline(always)]
+    pub fn serve<'m>(&mut self, session: &mut pop3::Session, input: &'m mut [u8]) -> &'m mut [u8] {
+        let rest = self.answer(session, input);
+        self.send();
+
+        rest
+    }
+
+    #[inline(always)]
     fn answer<'m>(&mut self, session: &mut pop3::Session, mut input: &'m mut [u8]) -> &'m mut [u8] {
-        let policy = &self.connection.conf().policy;
-        let tls = self.tls;
-        let mut lines = 0_usize;
-
-        while !input.is_empty()
-            && !self.output.is_full()
-            && session.next(&mut input, policy, tls, self)
-            && self.next == Next::Read
-        {
-            lines = lines.wrapping_add(1);
-            if lines == 2 {
-                // The replies to a client that pipelines may go in several
-                // sends: none is to wait for the acknowledgement of the one
-                // before.
-                self.connection.send_without_delay();
+        loop {
+            input = match session.next(input, self) {
+                Continue(rest) => rest,
+                Break(rest) => return rest,
+            };
+            if input.is_empty() || self.next != Next::Read || !self.has_room() {
+                return input;
+            }
+            // The replies to a client that pipelines may go in several sends:
+            // none is to wait for the acknowledgement of the one before.
+            if let Err(fault) = self.connection.send_without_delay() {
+                self.next = fault.into();
+                return input;
             }
         }
-
-        input
     }
 
-    /// Keeps input that is not answered, where it was held before if there is
-    /// room.
+    /// Whether there is room for another reply, which a full output is sent for.
+    fn has_room(&mut self) -> bool {
+        !self.output.is_full() || self.make_room()
+    }
+
     #[cold]
-    pub fn keep(&mut self, rest: &[u8], held: Option<Bytes>) -> Result<(), Fault> {
-        match keep(rest, held, self.connection.log()) {
-            Ok(input) => {
-                self.kept.undone.get_or_insert_default().input = Some(input);
-                Ok(())
-            }
+    #[inline(never)]
+    fn make_room(&mut self) -> bool {
+        self.send();
+        self.output.clear();
+        self.next == Next::Read
+    }
+
+    /// Sends the replies that are gathered. What the client does not take is
+    /// left undone, and nginx sends it when it does.
+    #[inline]
+    fn send(&mut self) {
+        let output = self.output.bytes();
+        if output.is_empty() {
+            return;
+        }
+        if self.connection.tls() {
+            return self.send_through_tls();
+        }
+        match self.connection.send(output) {
+            Ok(count) if count >= output.len() => {}
+            sent => self.send_rest(sent),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_rest(&mut self, sent: Result<usize, Fault>) {
+        let copy = Bytes::copy_of(self.output.bytes(), self.connection.log());
+        match (sent, copy) {
+            (Ok(count), Ok(bytes)) => self.send_later(bytes, count),
             // Nothing can follow a part of a reply but the rest of it.
-            Err(NoMemory) if self.connection.sending() => Err(Fault::Broken),
-            Err(NoMemory) => Err(Fault::NoMemory),
+            _ => self.next = Next::Drop,
+        }
+    }
+
+    /// OpenSSL wants a write that could not be completed to be tried again from
+    /// the same memory, as nginx does not set SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER.
+    #[inline(never)]
+    fn send_through_tls(&mut self) {
+        let Ok(bytes) = Bytes::copy_of(self.output.bytes(), self.connection.log()) else {
+            self.next = Next::Fail;
+            return;
+        };
+        match self.connection.send(bytes.as_slice()) {
+            Ok(count) if count >= bytes.as_slice().len() => {}
+            Ok(count) => self.send_later(bytes, count),
+            Err(fault) => self.next = fault.into(),
+        }
+    }
+
+    /// Leaves it to nginx to send `bytes` from `at` on when the client reads.
+    #[cold]
+    fn send_later(&mut self, bytes: Bytes, at: usize) {
+        let undone = self.kept.undone.get_or_insert_default();
+        undone.next = self.next;
+        self.next = match self.connection.send_later(undone.unsent.insert(bytes), at) {
+            Ok(()) => Next::Send,
+            Err(fault) => fault.into(),
+        };
+    }
+
+    /// Keeps input that is not answered, in the memory where it was held before
+    /// if that has the right size.
+    #[cold]
+    #[inline(never)]
+    pub fn keep(&mut self, rest: &[u8], held: Option<Bytes>) {
+        // What follows QUIT, a limit or STLS (RFC 2595, section 4) is never
+        // answered.
+        if !matches!(self.next, Next::Read | Next::Send | Next::Authenticate) {
+            return;
+        }
+        match keep(rest, held, self.connection.log()) {
+            Ok(input) => self.kept.undone.get_or_insert_default().input = Some(input),
+            // Nothing can follow a part of a reply but the rest of it.
+            Err(NoMemory) if self.connection.sending() => self.next = Next::Drop,
+            Err(NoMemory) => self.next = Next::Fail,
         }
     }
 
@@ -125,17 +186,26 @@ impl<'s, 'a> Server<'s, 'a> {
     }
 }
 
-impl pop3::Server for Server<'_, '_> {
+impl pop3::Server for Server<'_> {
+    fn policy(&self) -> &Policy {
+        &self.conf.policy
+    }
+
+    fn tls(&self) -> bool {
+        self.connection.tls()
+    }
+
     fn reply(&mut self, line: &'static [u8]) {
         self.output.push(line);
     }
 
+    #[inline(always)]
     fn reply_capabilities(&mut self) {
-        self.output.push(self.connection.conf().capabilities(self.tls));
+        self.output.push(self.conf.capabilities(self.connection.tls()));
     }
 
     fn reply_mechanisms(&mut self) {
-        self.output.push(self.connection.conf().mechanisms());
+        self.output.push(self.conf.mechanisms());
     }
 
     fn reply_challenge(&mut self) {

@@ -197,12 +197,12 @@ unlike($output, qr/POP3/, 'without mail - no word of POP3');
 # replies longer than there is room for; one directive takes so many lines
 
 my $long = "pop3_capabilities\n" . join "\n", map { "X-$_" . 'x' x 1000 }
-	1 .. 17;
+	1 .. 9;
 
 ($status, $output) = conf('SERVER', "$long;");
 
 is($status, 1, 'long replies - are refused');
-like($output, qr/\[emerg\].*"pop3_capabilities".*"server_name".*16k.* in /,
+like($output, qr/\[emerg\].*"pop3_capabilities".*"server_name".*8k.* in /,
 	'long replies - what to do is told');
 
 ($status, $output) = conf('SERVER', ($long =~ s/\n.*//r) . ' TOP;');

@@ -5,6 +5,8 @@
 
 #![no_main]
 
+use core::ops::ControlFlow::{Break, Continue};
+
 use libfuzzer_sys::fuzz_target;
 use pop3::line::{Line, Lines};
 use pop3_fuzz::{cuts, lines, single_bytes};
@@ -31,14 +33,19 @@ fn split(bytes: &[u8], cuts: &[usize], limit: usize) -> Vec<Option<Vec<u8>>> {
         from = to;
 
         let mut input = &mut held[..];
-        while let Some(line) = lines.next(&mut input, limit) {
-            found.push(match line {
-                Line::Text(text) => Some(text.to_vec()),
-                Line::TooLong => None,
-            });
-        }
-        assert!(input.len() < limit, "{} bytes held", input.len());
-        held = input.to_vec();
+        held = loop {
+            match lines.next(input, limit) {
+                Continue((line, rest)) => {
+                    found.push(match line {
+                        Line::Text(text) => Some(text.to_vec()),
+                        Line::TooLong => None,
+                    });
+                    input = rest;
+                }
+                Break(rest) => break rest.to_vec(),
+            }
+        };
+        assert!(held.len() < limit, "{} bytes held", held.len());
     }
 
     found

@@ -5,7 +5,10 @@
 
 #![no_main]
 
+use core::ops::ControlFlow::{Break, Continue};
+
 use libfuzzer_sys::fuzz_target;
+use pop3::command::Keyword;
 use pop3::reply::{EMPTY_CHALLENGE, OK, PASSWORD_PROMPT, USERNAME_PROMPT};
 use pop3::sasl::cram_md5;
 use pop3::{Capabilities, Method, Methods, Policy, Refusal, Session, StartTls, capability};
@@ -57,7 +60,7 @@ impl From<[u8; 7]> for Setting {
                     external: methods & 8 != 0,
                 },
                 starttls: [StartTls::Off, StartTls::On, StartTls::Only][usize::from(tls % 3)],
-                max_line: usize::from(line) * 2 + 1,
+                max_line: usize::from(line) * 2 + Keyword::ALONE,
                 max_errors: limit(errors),
                 max_commands: limit(commands),
             },
@@ -203,24 +206,27 @@ fn check_list(list: &[u8]) -> Vec<String> {
 /// session, inside TLS after STLS. Each byte comes alone, so that there is
 /// nothing to throw away with STLS.
 fn converse(bytes: &[u8], policy: &Policy, tls: bool) -> Vec<Noted> {
-    let mut tls = tls;
     let mut session = Session::default();
     let mut held = vec![];
-    let mut notes = Notes::default();
+    let mut server = Notes { noted: vec![], policy, tls };
 
     for &byte in bytes {
         held.push(byte);
-        let mut input = &mut held[..];
-        if session.next(&mut input, policy, tls, &mut notes) {
-            tls |= notes.0.last() == Some(&Noted::StartTls);
-            if matches!(notes.0.last(), Some(Noted::Close(_) | Noted::Quit)) {
-                break;
+        held = match session.next(&mut held, &mut server) {
+            Break(rest) => rest.to_vec(),
+            Continue(rest) => {
+                let rest = rest.to_vec();
+                match server.noted.last() {
+                    Some(Noted::StartTls) => server.tls = true,
+                    Some(Noted::Close(_) | Noted::Quit) => break,
+                    _ => {}
+                }
+                rest
             }
-        }
-        held = input.to_vec();
+        };
     }
 
-    notes.0
+    server.noted
 }
 
 /// What has been counted in a conversation.

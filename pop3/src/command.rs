@@ -84,6 +84,20 @@ impl Keyword {
         })
     }
 
+    /// The length of a line that is a keyword of four letters and CRLF, in bytes.
+    pub const ALONE: usize = 6;
+
+    /// The keyword that the first line of `input` consists of, if that is one of
+    /// four letters and CRLF. NOOP and CAPA come so: no line end has to be
+    /// searched for, and nothing taken apart.
+    #[inline]
+    pub const fn alone(input: &[u8]) -> Option<Self> {
+        match *input {
+            [a, b, c, d, b'\r', b'\n', ..] => Self::parse(&[a, b, c, d]),
+            _ => None,
+        }
+    }
+
     /// The name to log.
     pub const fn log_text(self) -> &'static CStr {
         match self {
@@ -117,7 +131,7 @@ pub struct Command<'a> {
 
 impl<'a> Command<'a> {
     /// Takes a line apart; nothing if its keyword is unknown.
-    #[inline]
+    #[inline(always)]
     pub fn parse(line: &'a mut [u8]) -> Option<Self> {
         let (keyword, argument) = match *line {
             [a, b, c, d] | [a, b, c, d, b' ', ..] => (Keyword::parse(&[a, b, c, d])?, 5),
@@ -184,6 +198,17 @@ mod tests {
             ("RETR", Keyword::Retr),
         ] {
             assert_eq!(parse(word), Some((keyword, Vec::new())), "{word}");
+        }
+    }
+
+    #[test]
+    fn a_keyword_alone() {
+        assert_eq!(Keyword::alone(b"noop\r\n"), Some(Keyword::Noop));
+        assert_eq!(Keyword::alone(b"CAPA\r\nNOOP\r\n"), Some(Keyword::Capa));
+        for input in
+            ["", "NOOP", "NOOP\r", "NOOP\n", "NOOP \r\n", "NO\r\n\r\n", "TOP\r\n", "TOP \r\n"]
+        {
+            assert_eq!(Keyword::alone(input.as_bytes()), None, "{input:?}");
         }
     }
 

@@ -1,6 +1,7 @@
 //! Lines out of a stream of bytes, with a bound on their length.
 
 use core::mem;
+use core::ops::ControlFlow::{self, Break, Continue};
 
 /// Finds the lines of one session. CRLF ends a line, a bare LF is tolerated.
 #[derive(Debug, Default)]
@@ -23,19 +24,23 @@ pub enum Line<'a> {
     TooLong,
 }
 
+/// A line and the input behind it, or the input that holds no whole one.
+pub type Step<'a> = ControlFlow<&'a mut [u8], (Line<'a>, &'a mut [u8])>;
+
 impl Lines {
     /// Whether the input holds no whole line: more bytes have to come.
     pub const fn incomplete(&self) -> bool {
         !matches!(self, Self::New)
     }
 
-    /// Takes one line off the head of `input`, if one has ended.
+    /// Takes one line off the head of `input` and gives the rest; breaks if no
+    /// line has ended.
     ///
-    /// If none has, what is left of `input` must stand at the head of the next
-    /// call's, with more bytes behind it: it is the head of a line, shorter
-    /// than `limit`. `limit` is the longest line in bytes, its end included.
+    /// What it breaks with must stand at the head of the next call's input, with
+    /// more bytes behind it: it is the head of a line, shorter than `limit`.
+    /// `limit` is the longest line in bytes, its end included.
     #[inline]
-    pub fn next<'a>(&mut self, input: &mut &'a mut [u8], limit: usize) -> Option<Line<'a>> {
+    pub fn next<'a>(&mut self, input: &'a mut [u8], limit: usize) -> Step<'a> {
         if self.incomplete() {
             return self.go_on(input, limit);
         }
@@ -48,14 +53,14 @@ impl Lines {
 
     /// Goes on with a line whose head has been seen.
     #[cold]
-    fn go_on<'a>(&mut self, input: &mut &'a mut [u8], limit: usize) -> Option<Line<'a>> {
+    fn go_on<'a>(&mut self, input: &'a mut [u8], limit: usize) -> Step<'a> {
         let (scanned, limit) = match mem::take(self) {
             Self::New => (0, limit),
             Self::Scanned(count) => (count as usize, limit),
             Self::Skipping => (0, 0),
         };
 
-        match find_lf(input.get(scanned..)?) {
+        match input.get(scanned..).and_then(find_lf) {
             Some(at) => take(input, scanned.saturating_add(at), limit),
             None => self.wait(input, limit),
         }
@@ -64,16 +69,17 @@ impl Lines {
     /// Notes that `input` holds no line end, and drops what belongs to a line
     /// that is too long.
     #[cold]
-    fn wait<'a>(&mut self, input: &mut &'a mut [u8], limit: usize) -> Option<Line<'a>> {
-        *self = match u32::try_from(input.len()) {
-            Ok(count) if input.len() < limit => Self::Scanned(count),
-            _ => {
-                *input = &mut [];
-                Self::Skipping
+    fn wait<'a>(&mut self, input: &'a mut [u8], limit: usize) -> Step<'a> {
+        match u32::try_from(input.len()) {
+            Ok(count) if input.len() < limit => {
+                *self = Self::Scanned(count);
+                Break(input)
             }
-        };
-
-        None
+            _ => {
+                *self = Self::Skipping;
+                Break(&mut [])
+            }
+        }
     }
 }
 
@@ -90,14 +96,14 @@ fn find_lf(input: &[u8]) -> Option<usize> {
 
 /// Takes a line off whose LF is `at`.
 #[inline]
-fn take<'a>(input: &mut &'a mut [u8], at: usize, limit: usize) -> Option<Line<'a>> {
-    let (line, rest) = mem::take(input).split_at_mut_checked(at.saturating_add(1))?;
-    *input = rest;
-
-    Some(match line {
+fn take(input: &mut [u8], at: usize, limit: usize) -> Step<'_> {
+    let (line, rest) = input.split_at_mut_checked(at.saturating_add(1)).unwrap_or_default();
+    let line = match line {
         [text @ .., b'\n'] if at < limit => Line::Text(without_cr(text)),
         _ => Line::TooLong,
-    })
+    };
+
+    Continue((line, rest))
 }
 
 fn without_cr(line: &mut [u8]) -> &mut [u8] {
@@ -124,14 +130,19 @@ mod tests {
             from = to;
 
             let mut input = &mut held[..];
-            while let Some(line) = lines.next(&mut input, limit) {
-                found.push(match line {
-                    Line::Text(text) => Some(text.to_vec()),
-                    Line::TooLong => None,
-                });
-            }
-            assert!(input.len() < limit, "a held line is shorter than the limit");
-            held = input.to_vec();
+            held = loop {
+                match lines.next(input, limit) {
+                    Continue((line, rest)) => {
+                        found.push(match line {
+                            Line::Text(text) => Some(text.to_vec()),
+                            Line::TooLong => None,
+                        });
+                        input = rest;
+                    }
+                    Break(rest) => break rest.to_vec(),
+                }
+            };
+            assert!(held.len() < limit, "a held line is shorter than the limit");
         }
 
         found
@@ -165,14 +176,14 @@ mod tests {
     #[test]
     fn an_incomplete_line_wants_input() {
         let mut lines = Lines::default();
-        let mut text = *b"NOOP\r\nQUIT\r\nNO";
-        let mut input = &mut text[..];
+        let mut text = *b"NOOP\r\nNO";
 
-        for _ in 0..2 {
-            assert!(matches!(lines.next(&mut input, 100), Some(Line::Text(_))));
-            assert!(!lines.incomplete());
-        }
-        assert_eq!(lines.next(&mut input, 100), None);
+        let (line, rest) = lines.next(&mut text, 100).continue_value().unwrap();
+        assert_eq!(line, Line::Text(&mut b"NOOP".to_vec()));
+        assert!(!lines.incomplete());
+
+        let rest = lines.next(rest, 100).break_value().unwrap();
+        assert_eq!(rest, b"NO");
         assert!(lines.incomplete());
     }
 

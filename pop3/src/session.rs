@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 use core::mem;
+use core::ops::ControlFlow::{self, Continue};
 
 use crate::command::{
     Command, Keyword, split_word, without_leading_spaces, without_trailing_spaces,
@@ -19,7 +20,7 @@ pub struct Policy {
     pub methods: Methods,
     /// Whether STLS is offered or required.
     pub starttls: StartTls,
-    /// The longest line in bytes, its end included.
+    /// The longest line in bytes, its end included; [`Keyword::ALONE`] at least.
     pub max_line: usize,
     /// The error that ends the session.
     pub max_errors: u32,
@@ -29,6 +30,10 @@ pub struct Policy {
 
 /// What is to be done about a line: one call for each.
 pub trait Server {
+    /// What is allowed.
+    fn policy(&self) -> &Policy;
+    /// Whether the client's lines come through TLS.
+    fn tls(&self) -> bool;
     /// Sends a line.
     fn reply(&mut self, line: &'static [u8]);
     /// Sends the answer to CAPA ([`Capabilities::write`]).
@@ -99,33 +104,36 @@ impl Session {
         self.lines.incomplete()
     }
 
-    /// Takes one line off the head of `input`, if one has ended, and has the
-    /// server answer it. Gives whether there was one.
+    /// Takes one line off the head of `input`, has the server answer it, and
+    /// gives the rest; breaks if no line has ended.
     ///
-    /// If there was none, what is left of `input` must stand at the head of
-    /// the next call's, with more bytes behind it; it is shorter than
-    /// [`Policy::max_line`]. `tls` tells whether the input came through TLS.
-    #[inline]
-    pub fn next(
+    /// What it breaks with must stand at the head of the next call's input, with
+    /// more bytes behind it; it is shorter than [`Policy::max_line`].
+    ///
+    /// Inlined into the caller's loop, as is what most lines need.
+    #[inline(always)]
+    pub fn next<'a>(
         &mut self,
-        input: &mut &mut [u8],
-        policy: &Policy,
-        tls: bool,
+        input: &'a mut [u8],
         server: &mut impl Server,
-    ) -> bool {
-        let Some(line) = self.lines.next(input, policy.max_line) else { return false };
-
-        match (line, self.state) {
-            (Line::Text(text), State::Start | State::User) => {
-                self.command(text, policy, tls, server);
-            }
-            (Line::Text(text), State::Exchange(_) | State::LoginPassword) => {
-                self.exchange(text, policy, server);
-            }
-            (Line::TooLong, _) => self.refuse(Refusal::LineTooLong, None, policy, server),
+    ) -> ControlFlow<&'a mut [u8], &'a mut [u8]> {
+        let command = matches!(self.state, State::Start | State::User);
+        if command
+            && !self.lines.incomplete()
+            && let Some(keyword) = Keyword::alone(input)
+        {
+            self.command(Some(Command { keyword, argument: &mut [] }), server);
+            return Continue(input.get_mut(Keyword::ALONE..).unwrap_or_default());
         }
 
-        true
+        let (line, rest) = self.lines.next(input, server.policy().max_line)?;
+        match line {
+            Line::Text(text) if command => self.command(Command::parse(text), server),
+            Line::Text(text) => self.exchange(text, server),
+            Line::TooLong => self.refuse(Refusal::LineTooLong, None, server),
+        }
+
+        Continue(rest)
     }
 
     #[cold]
@@ -133,63 +141,54 @@ impl Session {
         &mut self,
         reason: Refusal,
         command: Option<&'static CStr>,
-        policy: &Policy,
         server: &mut impl Server,
     ) {
         self.state = State::Start;
         self.errors = self.errors.saturating_add(reason.is_error().into());
 
         let close = reason == Refusal::TooManyCommands
-            || (reason.is_error() && self.errors >= policy.max_errors);
+            || (reason.is_error() && self.errors >= server.policy().max_errors);
         server.refuse(&Refused { reason, command, close });
     }
 
-    #[inline]
-    fn command(&mut self, line: &mut [u8], policy: &Policy, tls: bool, server: &mut impl Server) {
-        if self.commands >= policy.max_commands {
-            return self.refuse(Refusal::TooManyCommands, None, policy, server);
+    /// A command; nothing if it is unknown.
+    #[inline(always)]
+    fn command(&mut self, command: Option<Command<'_>>, server: &mut impl Server) {
+        if self.commands >= server.policy().max_commands {
+            return self.refuse(Refusal::TooManyCommands, None, server);
         }
         // Below a limit of the same type, so there is no overflow.
         self.commands = self.commands.wrapping_add(1);
 
-        let Some(Command { keyword, argument }) = Command::parse(line) else {
-            return self.refuse(Refusal::UnknownCommand, None, policy, server);
-        };
-        match keyword {
-            Keyword::Noop => server.reply(reply::OK),
-            Keyword::Capa => server.reply_capabilities(),
-            _ => self.login_command(keyword, argument, policy, tls, server),
+        match command {
+            Some(Command { keyword: Keyword::Noop, .. }) => server.reply(reply::OK),
+            Some(Command { keyword: Keyword::Capa, .. }) => server.reply_capabilities(),
+            Some(Command { keyword, argument }) => self.login_command(keyword, argument, server),
+            None => self.refuse(Refusal::UnknownCommand, None, server),
         }
     }
 
     /// A command that changes the state. Not inlined, so that what each line
     /// goes through stays small.
     #[inline(never)]
-    fn login_command(
-        &mut self,
-        keyword: Keyword,
-        argument: &mut [u8],
-        policy: &Policy,
-        tls: bool,
-        server: &mut impl Server,
-    ) {
+    fn login_command(&mut self, keyword: Keyword, argument: &mut [u8], server: &mut impl Server) {
         let answered = match (keyword, mem::take(&mut self.state)) {
             (Keyword::Quit, _) => return server.quit(),
-            (Keyword::Stls, _) => start_tls(policy, tls, server),
+            (Keyword::Stls, _) => start_tls(server),
             (Keyword::Pass, State::User) => pass(argument, server),
             (Keyword::User | Keyword::Apop | Keyword::Auth, State::Start)
-                if policy.starttls == StartTls::Only && !tls =>
+                if server.policy().starttls == StartTls::Only && !server.tls() =>
             {
                 Err(Refusal::TlsRequired)
             }
             (Keyword::User, State::Start) => self.user(argument, server),
-            (Keyword::Apop, State::Start) => apop(argument, policy, server),
-            (Keyword::Auth, State::Start) => return self.auth(argument, policy, server),
+            (Keyword::Apop, State::Start) => apop(argument, server),
+            (Keyword::Auth, State::Start) => return self.auth(argument, server),
             _ => Err(Refusal::InvalidState),
         };
 
         if let Err(reason) = answered {
-            self.refuse(reason, Some(keyword.log_text()), policy, server);
+            self.refuse(reason, Some(keyword.log_text()), server);
         }
     }
 
@@ -206,15 +205,16 @@ impl Session {
     }
 
     /// AUTH [mechanism [initial-response]] (RFC 5034, section 4).
-    fn auth(&mut self, argument: &mut [u8], policy: &Policy, server: &mut impl Server) {
+    fn auth(&mut self, argument: &mut [u8], server: &mut impl Server) {
         let (name, response) = split_word(argument);
         if name.is_empty() {
             return server.reply_mechanisms();
         }
-        let Some(mechanism) = Mechanism::parse(name).filter(|&found| policy.methods.accept(found))
+        let Some(mechanism) =
+            Mechanism::parse(name).filter(|&found| server.policy().methods.accept(found))
         else {
             let command = Keyword::Auth.log_text();
-            return self.refuse(Refusal::UnsupportedMethod, Some(command), policy, server);
+            return self.refuse(Refusal::UnsupportedMethod, Some(command), server);
         };
 
         let answered = match (response, mechanism) {
@@ -233,13 +233,13 @@ impl Session {
         };
 
         if let Err(reason) = answered {
-            self.refuse(reason, Some(mechanism.log_text()), policy, server);
+            self.refuse(reason, Some(mechanism.log_text()), server);
         }
     }
 
     /// The answer to a challenge.
     #[inline(never)]
-    fn exchange(&mut self, line: &mut [u8], policy: &Policy, server: &mut impl Server) {
+    fn exchange(&mut self, line: &mut [u8], server: &mut impl Server) {
         let (mechanism, answered) = match mem::take(&mut self.state) {
             State::Exchange(mechanism) => (
                 mechanism,
@@ -252,7 +252,7 @@ impl Session {
         };
 
         if let Err(reason) = answered {
-            self.refuse(reason, Some(mechanism.log_text()), policy, server);
+            self.refuse(reason, Some(mechanism.log_text()), server);
         }
     }
 
@@ -288,8 +288,8 @@ fn login_password(text: &mut [u8], server: &mut impl Server) -> Result<(), Refus
 }
 
 /// STLS (RFC 2595, section 4).
-fn start_tls(policy: &Policy, tls: bool, server: &mut impl Server) -> Result<(), Refusal> {
-    if tls || policy.starttls == StartTls::Off {
+fn start_tls(server: &mut impl Server) -> Result<(), Refusal> {
+    if server.tls() || server.policy().starttls == StartTls::Off {
         return Err(Refusal::TlsUnavailable);
     }
     server.start_tls();
@@ -312,8 +312,8 @@ fn pass(argument: &[u8], server: &mut impl Server) -> Result<(), Refusal> {
 }
 
 /// APOP name digest (RFC 1939, section 7).
-fn apop(argument: &mut [u8], policy: &Policy, server: &mut impl Server) -> Result<(), Refusal> {
-    if !policy.methods.apop {
+fn apop(argument: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
+    if !server.policy().methods.apop {
         return Err(Refusal::UnsupportedMethod);
     }
 

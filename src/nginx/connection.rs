@@ -1,11 +1,13 @@
 //! The connection to a client, of a session that is live.
 
 use core::ffi::CStr;
+use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_event_t,
-    ngx_handle_write_event, ngx_str_t, ngx_tcp_nodelay,
+    NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t,
+    ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET, ngx_event_t, ngx_handle_write_event,
+    ngx_str_t, ngx_tcp_nodelay,
 };
 
 use super::heap::Bytes;
@@ -21,11 +23,10 @@ use crate::module;
 
 /// What can be done with a client's connection while its session goes on.
 pub struct Connection<'a> {
-    /// Live, and so is its connection, as long as this is reached through a
-    /// [`Session`](super::session::Session).
-    session: NonNull<ngx_mail_session_t>,
-    connection: NonNull<ngx_connection_t>,
-    conf: &'a ServerConf,
+    /// Live, and so is its session, of a server that has our configuration, as
+    /// long as this is reached through a [`Session`](super::session::Session).
+    raw: NonNull<ngx_connection_t>,
+    live: PhantomData<&'a mut ngx_connection_t>,
 }
 
 /// What came of reading.
@@ -41,50 +42,50 @@ pub enum Received {
 impl<'a> Connection<'a> {
     /// # Safety
     ///
-    /// `session` is a live session of a server that has our configuration.
-    pub unsafe fn new(session: NonNull<ngx_mail_session_t>) -> Self {
-        // SAFETY: the caller's promise: the session has a connection; a
-        // configuration outlives the callbacks of its sessions.
-        unsafe {
-            let raw = session.as_ref();
-            Self {
-                session,
-                connection: NonNull::new_unchecked(raw.connection),
-                conf: &*(*raw.srv_conf.add(module::ctx_index())).cast(),
-            }
-        }
+    /// `raw` is that of a live session of a server that has our configuration.
+    pub const unsafe fn new(raw: NonNull<ngx_connection_t>) -> Self {
+        Self { raw, live: PhantomData }
+    }
+
+    /// The same connection, for as long as this one is left alone.
+    pub const fn reborrow(&mut self) -> Connection<'_> {
+        Connection { raw: self.raw, live: PhantomData }
     }
 
     /// nginx's pointer to the session.
     pub const fn session(&self) -> *mut ngx_mail_session_t {
-        self.session.as_ptr()
+        // SAFETY: the invariant; the mail core has its session as the data of
+        // the client's connection.
+        unsafe { (*self.raw.as_ptr()).data.cast() }
     }
 
     /// nginx's pointer to the connection.
     pub const fn as_ptr(&self) -> *mut ngx_connection_t {
-        self.connection.as_ptr()
+        self.raw.as_ptr()
     }
 
     /// The configuration of the session's server.
-    pub const fn conf(&self) -> &'a ServerConf {
-        self.conf
+    pub fn conf(&self) -> &'a ServerConf {
+        // SAFETY: the invariant; a configuration outlives the callbacks of its
+        // sessions.
+        unsafe { &*(*(*self.session()).srv_conf.add(module::ctx_index())).cast() }
     }
 
     /// The log of the client's connection.
     pub const fn log(&self) -> Log<'a> {
         // SAFETY: the invariant; a connection that is live has a log.
-        unsafe { Log::from_raw(NonNull::new_unchecked((*self.connection.as_ptr()).log)) }
+        unsafe { Log::from_raw(NonNull::new_unchecked((*self.raw.as_ptr()).log)) }
     }
 
     /// Its read event.
     pub const fn read(&self) -> *mut ngx_event_t {
         // SAFETY: the invariant.
-        unsafe { (*self.connection.as_ptr()).read }
+        unsafe { (*self.raw.as_ptr()).read }
     }
 
     fn core_conf(&self) -> *const ngx_mail_core_srv_conf_t {
         // SAFETY: the invariant; the configuration holds that of each module.
-        unsafe { (*(*self.session.as_ptr()).srv_conf.add(module::core_ctx_index())).cast() }
+        unsafe { (*(*self.session()).srv_conf.add(module::core_ctx_index())).cast() }
     }
 
     /// Whether the session has to be closed, and logs why: the time before the
@@ -95,10 +96,10 @@ impl<'a> Connection<'a> {
         unsafe {
             if (*self.read()).timedout() != 0 {
                 self.log().info(NGX_ETIMEDOUT as _, c"client timed out");
-                (*self.connection.as_ptr()).set_timedout(1);
+                (*self.raw.as_ptr()).set_timedout(1);
                 return true;
             }
-            if (*self.connection.as_ptr()).close() != 0 {
+            if (*self.raw.as_ptr()).close() != 0 {
                 self.log().info(0, c"shutdown timeout");
                 return true;
             }
@@ -109,7 +110,7 @@ impl<'a> Connection<'a> {
     /// Whether the client's bytes come through TLS.
     pub const fn tls(&self) -> bool {
         // SAFETY: the invariant.
-        unsafe { !(*self.connection.as_ptr()).ssl.is_null() }
+        unsafe { !(*self.raw.as_ptr()).ssl.is_null() }
     }
 
     /// Whether there may be something to read.
@@ -122,18 +123,14 @@ impl<'a> Connection<'a> {
     /// [`Session::send_later`].
     pub const fn sending(&self) -> bool {
         // SAFETY: the invariant.
-        unsafe { (*self.session.as_ptr()).out.len != 0 }
+        unsafe { (*self.session()).out.len != 0 }
     }
 
     /// Makes the challenge of APOP and CRAM-MD5.
     pub fn make_challenge(&mut self) -> Result<(), NoMemory> {
         // SAFETY: the invariant.
         let rc = unsafe {
-            ngx_mail_salt(
-                self.session.as_ptr(),
-                self.connection.as_ptr(),
-                self.core_conf().cast_mut(),
-            )
+            ngx_mail_salt(self.session(), self.raw.as_ptr(), self.core_conf().cast_mut())
         };
         if rc == NGX_OK as isize { Ok(()) } else { Err(NoMemory) }
     }
@@ -142,16 +139,16 @@ impl<'a> Connection<'a> {
     /// none was made.
     pub fn challenge(&self) -> &[u8] {
         // SAFETY: the invariant; ngx_mail_salt() set it or nobody.
-        unsafe { (*self.session.as_ptr()).salt.as_bytes() }
+        unsafe { (*self.session()).salt.as_bytes() }
     }
 
     /// Reads from the client.
     pub fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
-        let connection = self.connection.as_ptr();
-        // SAFETY: the invariant; `recv` of a live connection is set, and
-        // writes to the memory that it is given.
+        let connection = self.raw.as_ptr();
+        // SAFETY: the invariant; `recv` of a live connection is set, which nginx
+        // does not look for either, and writes to the memory that it is given.
         let n = unsafe {
-            let recv = (*connection).recv.ok_or(Fault::Broken)?;
+            let recv = (*connection).recv.unwrap_unchecked();
             recv(connection, memory.as_mut_ptr(), memory.len())
         };
 
@@ -165,11 +162,10 @@ impl<'a> Connection<'a> {
 
     /// Sends to the client; gives how many bytes have gone.
     pub fn send(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
-        let connection = self.connection.as_ptr();
-        // SAFETY: the invariant; `send` of a live connection is set, and only
-        // reads the bytes.
+        let connection = self.raw.as_ptr();
+        // SAFETY: as in receive(); `send` only reads the bytes.
         let n = unsafe {
-            let send = (*connection).send.ok_or(Fault::Broken)?;
+            let send = (*connection).send.unwrap_unchecked();
             send(connection, bytes.as_ptr().cast_mut(), bytes.len())
         };
 
@@ -188,8 +184,8 @@ impl<'a> Connection<'a> {
         let out = ngx_str_t { data: rest.as_ptr().cast_mut(), len: rest.len() };
         // SAFETY: the invariant; nginx only reads the bytes.
         let rc = unsafe {
-            let session = self.session.as_ptr();
-            let write = (*self.connection.as_ptr()).write;
+            let session = self.session();
+            let write = (*self.raw.as_ptr()).write;
             (*session).out = out;
             (*session).set_blocked(1);
             ngx_add_timer(write, (*self.core_conf()).timeout);
@@ -199,10 +195,17 @@ impl<'a> Connection<'a> {
     }
 
     /// Has what is sent leave at once from now on (TCP_NODELAY).
-    pub fn send_without_delay(&mut self) {
-        // SAFETY: the invariant. If it fails, nginx has logged it, and replies
-        // come later than they could.
-        unsafe { ngx_tcp_nodelay(self.connection.as_ptr()) };
+    pub fn send_without_delay(&mut self) -> Result<(), Fault> {
+        // SAFETY: the invariant.
+        let rc = unsafe {
+            if (*self.raw.as_ptr()).tcp_nodelay()
+                != ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET
+            {
+                return Ok(());
+            }
+            ngx_tcp_nodelay(self.raw.as_ptr())
+        };
+        if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
     }
 
     /// Starts the time that the client has to log in.
@@ -221,7 +224,7 @@ impl<'a> Connection<'a> {
     /// Sets what is said in log lines after the word "while".
     pub const fn set_action(&mut self, action: &'static CStr) {
         // SAFETY: the invariant; nginx only reads the text.
-        unsafe { (*(*self.connection.as_ptr()).log).action = action.as_ptr().cast_mut() };
+        unsafe { (*(*self.raw.as_ptr()).log).action = action.as_ptr().cast_mut() };
     }
 
     /// Shows the kept login to the mail core: in log lines, and to the auth
@@ -230,7 +233,7 @@ impl<'a> Connection<'a> {
         let login = login.map_or(c"".to_bytes(), Bytes::as_slice);
         let login = ngx_str_t { data: login.as_ptr().cast_mut(), len: login.len() };
         // SAFETY: the invariant; nginx only reads it.
-        unsafe { (*self.session.as_ptr()).login = login };
+        unsafe { (*self.session()).login = login };
     }
 
     /// Shows the password to the mail core; EXTERNAL has none. It has to stay
@@ -248,14 +251,14 @@ impl<'a> Connection<'a> {
         };
         // SAFETY: as in publish_login().
         unsafe {
-            (*self.session.as_ptr()).passwd = secret;
-            (*self.session.as_ptr()).set_auth_method(method);
+            (*self.session()).passwd = secret;
+            (*self.session()).set_auth_method(method);
         }
     }
 
     /// Takes the relay buffer back from the mail core.
     pub const fn take_buffer_back(&mut self) {
         // SAFETY: the invariant.
-        unsafe { (*self.session.as_ptr()).buffer = ptr::null_mut() };
+        unsafe { (*self.session()).buffer = ptr::null_mut() };
     }
 }

@@ -7,8 +7,8 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_OK, ngx_connection_t, ngx_event_t, ngx_handle_read_event, ngx_palloc, ngx_pool_cleanup_add,
-    ngx_post_event, ngx_posted_events, ngx_posted_next_events, ngx_str_t,
+    NGX_OK, ngx_event_t, ngx_handle_read_event, ngx_palloc, ngx_pool_cleanup_add, ngx_post_event,
+    ngx_posted_events, ngx_posted_next_events, ngx_str_t,
 };
 
 use super::NoMemory;
@@ -27,7 +27,6 @@ pub struct Session<'a> {
     /// Live, with its session and its [`State`], until a method takes the
     /// Session by value.
     connection: Connection<'a>,
-    state: NonNull<State>,
 }
 
 impl<'a> Session<'a> {
@@ -53,21 +52,7 @@ impl<'a> Session<'a> {
             (*cleanup).data = session.cast();
             (*cleanup).handler = Some(drop_state);
 
-            Ok(Self::from_raw(raw))
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `raw` is a live session that was given to [`Session::start`]. Nothing
-    /// else uses it for `'a`.
-    unsafe fn from_raw(raw: NonNull<ngx_mail_session_t>) -> Self {
-        // SAFETY: the caller's promise; start() gave it a State.
-        unsafe {
-            Self {
-                connection: Connection::new(raw),
-                state: NonNull::new_unchecked((*raw.as_ref().ctx.add(module::ctx_index())).cast()),
-            }
+            Ok(Self { connection: Connection::new(NonNull::new_unchecked((*session).connection)) })
         }
     }
 
@@ -75,12 +60,11 @@ impl<'a> Session<'a> {
     ///
     /// `event` is that of the client's connection of a live session that was
     /// given to [`Session::start`]. Nothing else uses it for `'a`.
-    pub unsafe fn from_event(event: *mut ngx_event_t) -> Self {
-        // SAFETY: the caller's promise; nginx's mail core has its session as
-        // the data of the client's connection.
+    pub const unsafe fn from_event(event: *mut ngx_event_t) -> Self {
+        // SAFETY: the caller's promise; nginx has the connection as the data of
+        // its events.
         unsafe {
-            let connection = (*event).data.cast::<ngx_connection_t>();
-            Self::from_raw(NonNull::new_unchecked((*connection).data.cast()))
+            Self { connection: Connection::new(NonNull::new_unchecked((*event).data.cast())) }
         }
     }
 
@@ -90,9 +74,13 @@ impl<'a> Session<'a> {
     }
 
     /// The connection, and what the module keeps of the session.
-    pub const fn parts(&mut self) -> (&mut Connection<'a>, &mut State) {
-        // SAFETY: the invariant; nobody else knows what is there.
-        (&mut self.connection, unsafe { self.state.as_mut() })
+    pub fn parts(&mut self) -> (Connection<'_>, &mut State) {
+        // SAFETY: the invariant; start() has put the State there, and nobody
+        // else knows of it.
+        let state = unsafe {
+            &mut *(*(*self.connection.session()).ctx.add(module::ctx_index())).cast::<State>()
+        };
+        (self.connection.reborrow(), state)
     }
 
     /// Has the read handler called once the output is sent.

@@ -3,6 +3,8 @@
 
 #![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
+use core::ops::ControlFlow::{Break, Continue};
+
 use pop3::{Credentials, Login, Methods, Policy, Refusal, Refused, Server, Session, StartTls};
 
 /// A server that allows everything.
@@ -40,45 +42,57 @@ impl From<&Credentials<'_>> for Noted {
 }
 
 /// A server that notes what it is asked to do.
-#[derive(Debug, Default)]
-pub struct Notes(pub Vec<Noted>);
+#[derive(Debug)]
+pub struct Notes<'a> {
+    pub noted: Vec<Noted>,
+    pub policy: &'a Policy,
+    pub tls: bool,
+}
 
-impl Server for Notes {
+impl Server for Notes<'_> {
+    fn policy(&self) -> &Policy {
+        self.policy
+    }
+
+    fn tls(&self) -> bool {
+        self.tls
+    }
+
     fn reply(&mut self, line: &'static [u8]) {
-        self.0.push(Noted::Reply(line));
+        self.noted.push(Noted::Reply(line));
     }
 
     fn reply_capabilities(&mut self) {
-        self.0.push(Noted::Capabilities);
+        self.noted.push(Noted::Capabilities);
     }
 
     fn reply_mechanisms(&mut self) {
-        self.0.push(Noted::Mechanisms);
+        self.noted.push(Noted::Mechanisms);
     }
 
     fn reply_challenge(&mut self) {
-        self.0.push(Noted::Challenge);
+        self.noted.push(Noted::Challenge);
     }
 
     fn keep_login(&mut self, name: &[u8], line: &'static [u8]) {
-        self.0.push(Noted::KeepLogin(name.to_vec(), line));
+        self.noted.push(Noted::KeepLogin(name.to_vec(), line));
     }
 
     fn refuse(&mut self, refused: &Refused) {
         let noted = if refused.close { Noted::Close } else { Noted::Refuse };
-        self.0.push(noted(refused.reason));
+        self.noted.push(noted(refused.reason));
     }
 
     fn authenticate(&mut self, credentials: &Credentials<'_>) {
-        self.0.push(Noted::from(credentials));
+        self.noted.push(Noted::from(credentials));
     }
 
     fn start_tls(&mut self) {
-        self.0.push(Noted::StartTls);
+        self.noted.push(Noted::StartTls);
     }
 
     fn quit(&mut self) {
-        self.0.push(Noted::Quit);
+        self.noted.push(Noted::Quit);
     }
 }
 
@@ -88,7 +102,7 @@ impl Server for Notes {
 pub fn play(bytes: &[u8], cuts: &[usize], policy: &Policy, tls: bool) -> Vec<Noted> {
     let mut session = Session::default();
     let mut held = Vec::new();
-    let mut notes = Notes::default();
+    let mut server = Notes { noted: Vec::new(), policy, tls };
     let mut from = 0;
 
     for &to in cuts.iter().chain([&bytes.len()]) {
@@ -96,13 +110,16 @@ pub fn play(bytes: &[u8], cuts: &[usize], policy: &Policy, tls: bool) -> Vec<Not
         from = to;
 
         let mut input = &mut held[..];
-        while session.next(&mut input, policy, tls, &mut notes) {
+        held = loop {
+            match session.next(input, &mut server) {
+                Continue(rest) => input = rest,
+                Break(rest) => break rest.to_vec(),
+            }
             assert!(!session.wants_input());
-        }
+        };
         assert!(session.wants_input());
-        assert!(input.len() < policy.max_line, "{} bytes held", input.len());
-        held = input.to_vec();
+        assert!(held.len() < policy.max_line, "{} bytes held", held.len());
     }
 
-    notes.0
+    server.noted
 }
