@@ -1,14 +1,12 @@
 //! From the socket to the `pop3` crate and back: one client's session up to
 //! the login.
 
-use pop3::Method;
-
+use crate::nginx::Fault;
+use crate::nginx::attempt::Attempt;
 use crate::nginx::connection::Connection;
 use crate::nginx::heap::Bytes;
-use crate::nginx::relay::Relay;
 use crate::nginx::scratch::Lease;
 use crate::nginx::session::Session;
-use crate::nginx::{Fault, NoMemory};
 use crate::server::Server;
 use crate::transfer::{copy_held, receive};
 
@@ -27,10 +25,10 @@ pub struct State {
 pub struct Kept {
     /// What the last event did not get done. Most leave nothing.
     pub undone: Option<Undone>,
-    /// The login of USER or AUTH LOGIN, or of an attempt under way.
+    /// The login of USER or AUTH LOGIN.
     pub login: Option<Bytes>,
-    /// The password or digest of an attempt under way.
-    pub secret: Option<Bytes>,
+    /// The login attempt under way.
+    pub attempt: Option<Attempt>,
 }
 
 /// What one event leaves to the next.
@@ -43,8 +41,6 @@ pub struct Undone {
     pub input: Option<Bytes>,
     /// Output that the client has not read yet.
     pub unsent: Option<Bytes>,
-    /// What nginx relays the client's bytes through after the login.
-    pub relay: Option<Relay>,
 }
 
 /// What is to be done next.
@@ -121,24 +117,18 @@ pub fn read(mut session: Session<'_>) {
     }
 
     let next = match &state.kept.undone {
-        None => serve(&mut connection, state, None),
-        Some(_) => take_up(&mut connection, state),
+        None => serve(&mut connection, state, None).unwrap_or_else(Next::from),
+        Some(_) => take_up(&mut connection, state).unwrap_or_else(Next::from),
     };
-    if next == Next::Read && connection.ready() {
-        return session.read_next_round();
-    }
-    go_on(session, next);
-}
-
-fn go_on(session: Session<'_>, next: Next) {
     match next {
+        Next::Read if connection.ready() => session.read_next_round(),
         Next::Read => session.wait_for_input(),
-        next => change(session, next),
+        next => go_on(session, next),
     }
 }
 
 #[cold]
-fn change(session: Session<'_>, next: Next) {
+fn go_on(session: Session<'_>, next: Next) {
     match next {
         Next::Read => session.wait_for_input(),
         Next::Send => session.wait_for_sending(),
@@ -157,30 +147,25 @@ pub fn start_tls(mut session: Session<'_>) {
 /// Takes up what the last event has left undone, when all output has gone.
 #[cold]
 #[inline(never)]
-fn take_up(connection: &mut Connection<'_>, state: &mut State) -> Next {
+fn take_up(connection: &mut Connection<'_>, state: &mut State) -> Result<Next, Fault> {
     if connection.sending() {
-        return Next::Send;
+        return Ok(Next::Send);
     }
-    let Undone { next, mut input, relay, .. } = state.kept.undone.take().unwrap_or_default();
+    let Undone { next, mut input, .. } = state.kept.undone.take().unwrap_or_default();
+    if next != Next::Read {
+        state.kept.undone = Some(Undone { input, ..Undone::default() });
+        return Ok(next);
+    }
 
-    // After a login that failed, it holds what the client had sent ahead.
-    if let Some(mut relay) = relay {
-        connection.take_buffer_back();
-        forget_login(connection, &mut state.kept);
-        if !relay.bytes().is_empty() {
-            input = match Bytes::copy_of(relay.bytes(), connection.log()) {
-                Ok(ahead) => Some(ahead),
-                Err(NoMemory) => return Next::Fail,
-            };
+    // A login has failed. The buffer holds what the client had sent ahead.
+    if let Some(mut attempt) = state.kept.attempt.take() {
+        connection.hide_login();
+        if !attempt.bytes().is_empty() {
+            input = Some(Bytes::copy_of(attempt.bytes(), connection.log())?);
         }
     }
 
-    if next == Next::Read {
-        return serve(connection, state, input);
-    }
-    state.kept.undone = Some(Undone { input, ..Undone::default() });
-
-    next
+    serve(connection, state, input)
 }
 
 /// Asks the auth server. What the client has sent ahead goes on to the backend
@@ -188,40 +173,34 @@ fn take_up(connection: &mut Connection<'_>, state: &mut State) -> Next {
 #[cold]
 fn authenticate(mut session: Session<'_>) {
     let (connection, state) = session.parts();
-    let input = state.kept.undone.take().and_then(|undone| undone.input);
-    let ahead = input.as_ref().map_or(&[][..], Bytes::as_slice);
+    let Some(attempt) = &mut state.kept.attempt else { return session.internal_error() };
+    let undone = state.kept.undone.get_or_insert_default();
 
-    match Relay::new(ahead, connection.log()) {
-        Ok(relay) => session.authenticate(relay),
-        Err(NoMemory) => session.internal_error(),
+    undone.next = Next::Read;
+    if let Some(input) = undone.input.take()
+        && attempt.put_ahead(input.as_slice(), connection.log()).is_err()
+    {
+        return session.internal_error();
     }
+    session.authenticate();
 }
 
 #[cold]
 fn wait_for_handshake(mut session: Session<'_>) {
     let (mut connection, state) = session.parts();
-    state.kept.undone = None;
-    forget_login(&mut connection, &mut state.kept);
+    connection.hide_login();
+    state.kept = Kept::default();
     session.wait_for_handshake();
-}
-
-fn forget_login(connection: &mut Connection<'_>, kept: &mut Kept) {
-    connection.publish_login(None);
-    connection.publish_secret(Method::Plain, None);
-    kept.login = None;
-    kept.secret = None;
 }
 
 /// Answers the lines that are held, or takes input once behind an incomplete
 /// one and answers what there is then; keeps the rest. As nothing is taken while
 /// there are lines to answer, what is held does not grow beyond that.
+///
+/// Inlined, with what it calls for each line: most events find nothing held, and
+/// little is left of it then.
 #[inline(always)]
-fn serve(connection: &mut Connection<'_>, state: &mut State, held: Option<Bytes>) -> Next {
-    try_serve(connection, state, held).unwrap_or_else(Next::from)
-}
-
-#[inline(always)]
-fn try_serve(
+fn serve(
     connection: &mut Connection<'_>,
     state: &mut State,
     held: Option<Bytes>,

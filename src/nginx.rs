@@ -7,13 +7,13 @@ use core::ffi::CStr;
 
 use nginx_sys::ngx_str_t;
 
+pub mod attempt;
 pub mod conf;
 pub mod connection;
 pub mod cycle;
 pub mod heap;
 pub mod log;
 pub mod protocol;
-pub mod relay;
 mod runtime;
 pub mod scratch;
 pub mod session;

@@ -2,13 +2,14 @@
 
 use core::ops::ControlFlow::{Break, Continue};
 
-use pop3::{Credentials, Login, Method, Policy, Refusal, Refused, reply, sasl};
+use pop3::{Credentials, Login, Policy, Refusal, Refused, reply, sasl};
 
 use crate::conf::ServerConf;
 use crate::dialogue::{Kept, Next};
+use crate::nginx::NoMemory;
+use crate::nginx::attempt::Attempt;
 use crate::nginx::connection::Connection;
 use crate::nginx::heap::Bytes;
-use crate::nginx::{Fault, NoMemory};
 use crate::output::{OUTPUT, Output};
 use crate::transfer::keep;
 
@@ -105,18 +106,18 @@ impl<'s> Server<'s> {
         }
         match self.connection.send(output) {
             Ok(count) if count >= output.len() => {}
-            sent => self.send_rest(sent),
+            Ok(count) => self.send_rest(count),
+            Err(fault) => self.next = fault.into(),
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn send_rest(&mut self, sent: Result<usize, Fault>) {
-        let copy = Bytes::copy_of(self.output.bytes(), self.connection.log());
-        match (sent, copy) {
-            (Ok(count), Ok(bytes)) => self.send_later(bytes, count),
+    fn send_rest(&mut self, count: usize) {
+        match self.copy_output() {
+            Ok(bytes) => self.send_later(bytes, count),
             // Nothing can follow a part of a reply but the rest of it.
-            _ => self.next = Next::Drop,
+            Err(NoMemory) => self.next = Next::Drop,
         }
     }
 
@@ -124,7 +125,7 @@ impl<'s> Server<'s> {
     /// the same memory, as nginx does not set SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER.
     #[inline(never)]
     fn send_through_tls(&mut self) {
-        let Ok(bytes) = Bytes::copy_of(self.output.bytes(), self.connection.log()) else {
+        let Ok(bytes) = self.copy_output() else {
             self.next = Next::Fail;
             return;
         };
@@ -133,6 +134,10 @@ impl<'s> Server<'s> {
             Ok(count) => self.send_later(bytes, count),
             Err(fault) => self.next = fault.into(),
         }
+    }
+
+    fn copy_output(&self) -> Result<Bytes, NoMemory> {
+        Bytes::copy_of(self.output.bytes(), self.connection.log())
     }
 
     /// Leaves it to nginx to send `bytes` from `at` on when the client reads.
@@ -151,9 +156,13 @@ impl<'s> Server<'s> {
     #[cold]
     #[inline(never)]
     pub fn keep(&mut self, rest: &[u8], held: Option<Bytes>) {
+        let next = match &self.kept.undone {
+            Some(undone) if self.next == Next::Send => undone.next,
+            _ => self.next,
+        };
         // What follows QUIT, a limit or STLS (RFC 2595, section 4) is never
         // answered.
-        if !matches!(self.next, Next::Read | Next::Send | Next::Authenticate) {
+        if !matches!(next, Next::Read | Next::Authenticate) {
             return;
         }
         match keep(rest, held, self.connection.log()) {
@@ -166,21 +175,24 @@ impl<'s> Server<'s> {
 
     fn copy_login(&mut self, name: &[u8]) -> Result<(), NoMemory> {
         let copy = Bytes::copy_of(name, self.connection.log())?;
-        self.connection.publish_login(Some(self.kept.login.insert(copy)));
+        self.connection.show_login(self.kept.login.insert(copy));
         self.connection.log().debug_login(name);
 
         Ok(())
     }
 
     fn copy_credentials(&mut self, credentials: &Credentials<'_>) -> Result<(), NoMemory> {
-        if let Login::Given(name) = credentials.login {
-            self.copy_login(name)?;
-        }
-        self.kept.secret = match credentials.method {
-            Method::External => None,
-            _ => Some(Bytes::copy_of(credentials.secret.expose(), self.connection.log())?),
+        let log = self.connection.log();
+        let name = match credentials.login {
+            Login::Given(name) => {
+                log.debug_login(name);
+                name
+            }
+            Login::Kept => self.kept.login.as_ref().map_or(&[][..], Bytes::as_slice),
         };
-        self.connection.publish_secret(credentials.method, self.kept.secret.as_ref());
+        let attempt = Attempt::new(name, credentials.secret.expose(), log)?;
+        self.connection.show_attempt(credentials.method, self.kept.attempt.insert(attempt));
+        self.kept.login = None;
 
         Ok(())
     }

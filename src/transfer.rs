@@ -41,7 +41,7 @@ pub fn receive<'m>(
         Ok(Received::Nothing) => 0,
         other => {
             // What was held may be a secret.
-            memory.fill(0);
+            memory.get_mut(..length).unwrap_or_default().fill(0);
             return other.map(|_| None);
         }
     };

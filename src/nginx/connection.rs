@@ -5,11 +5,12 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t,
-    ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET, ngx_event_t, ngx_handle_write_event,
-    ngx_str_t, ngx_tcp_nodelay,
+    NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_event_t,
+    ngx_handle_write_event, ngx_str_t, ngx_tcp_nodelay,
 };
+use pop3::Method;
 
+use super::attempt::Attempt;
 use super::heap::Bytes;
 use super::log::Log;
 use super::mail::{
@@ -197,14 +198,7 @@ impl<'a> Connection<'a> {
     /// Has what is sent leave at once from now on (TCP_NODELAY).
     pub fn send_without_delay(&mut self) -> Result<(), Fault> {
         // SAFETY: the invariant.
-        let rc = unsafe {
-            if (*self.raw.as_ptr()).tcp_nodelay()
-                != ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET
-            {
-                return Ok(());
-            }
-            ngx_tcp_nodelay(self.raw.as_ptr())
-        };
+        let rc = unsafe { ngx_tcp_nodelay(self.raw.as_ptr()) };
         if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
     }
 
@@ -227,38 +221,43 @@ impl<'a> Connection<'a> {
         unsafe { (*(*self.raw.as_ptr()).log).action = action.as_ptr().cast_mut() };
     }
 
-    /// Shows the kept login to the mail core: in log lines, and to the auth
-    /// server if one is asked. It has to stay until another one is shown.
-    pub fn publish_login(&mut self, login: Option<&Bytes>) {
-        let login = login.map_or(c"".to_bytes(), Bytes::as_slice);
+    /// Shows a kept login to the mail core: in log lines. It has to stay until
+    /// another one is shown.
+    pub fn show_login(&mut self, login: &Bytes) {
+        let login = login.as_slice();
         let login = ngx_str_t { data: login.as_ptr().cast_mut(), len: login.len() };
         // SAFETY: the invariant; nginx only reads it.
         unsafe { (*self.session()).login = login };
     }
 
-    /// Shows the password to the mail core; EXTERNAL has none. It has to stay
-    /// until another one is shown.
-    pub fn publish_secret(&mut self, method: pop3::Method, secret: Option<&Bytes>) {
-        let secret = secret.map_or(ngx_str_t::empty(), |secret| ngx_str_t {
-            data: secret.as_slice().as_ptr().cast_mut(),
-            len: secret.as_slice().len(),
-        });
+    /// Shows a login attempt to the mail core: to the auth server and, after
+    /// the login, to the backend. It has to stay until it is hidden.
+    pub fn show_attempt(&mut self, method: Method, attempt: &Attempt) {
         let method = match method {
-            pop3::Method::Plain => NGX_MAIL_AUTH_PLAIN,
-            pop3::Method::Apop => NGX_MAIL_AUTH_APOP,
-            pop3::Method::CramMd5 => NGX_MAIL_AUTH_CRAM_MD5,
-            pop3::Method::External => NGX_MAIL_AUTH_EXTERNAL,
+            Method::Plain => NGX_MAIL_AUTH_PLAIN,
+            Method::Apop => NGX_MAIL_AUTH_APOP,
+            Method::CramMd5 => NGX_MAIL_AUTH_CRAM_MD5,
+            Method::External => NGX_MAIL_AUTH_EXTERNAL,
         };
-        // SAFETY: as in publish_login().
+        // SAFETY: as in show_login().
         unsafe {
-            (*self.session()).passwd = secret;
-            (*self.session()).set_auth_method(method);
+            let session = self.session();
+            (*session).login = attempt.login();
+            (*session).passwd = attempt.secret();
+            (*session).set_auth_method(method);
+            (*session).buffer = attempt.buffer();
         }
     }
 
-    /// Takes the relay buffer back from the mail core.
-    pub const fn take_buffer_back(&mut self) {
+    /// Takes back from the mail core whatever was shown of a login, and the
+    /// buffer to relay through.
+    pub const fn hide_login(&mut self) {
         // SAFETY: the invariant.
-        unsafe { (*self.session()).buffer = ptr::null_mut() };
+        unsafe {
+            let session = self.session();
+            (*session).login = ngx_str_t::empty();
+            (*session).passwd = ngx_str_t::empty();
+            (*session).buffer = ptr::null_mut();
+        }
     }
 }

@@ -108,6 +108,11 @@ impl Bytes {
         unsafe { self.block.as_ref() }
     }
 
+    /// A pointer to the bytes, through which they may be written to.
+    pub const fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.data()
+    }
+
     const fn data(&self) -> *mut u8 {
         // SAFETY: the block's invariant: the bytes follow the header.
         unsafe { self.block.as_ptr().add(1).cast() }

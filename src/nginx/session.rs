@@ -18,7 +18,6 @@ use super::mail::{
     ngx_mail_session_t, ngx_mail_starttls_handler,
 };
 use super::protocol::handshake_event;
-use super::relay::Relay;
 use crate::dialogue::State;
 use crate::module;
 
@@ -122,15 +121,11 @@ impl<'a> Session<'a> {
     /// Asks the auth server (ngx_mail_auth()), which goes on to the backend.
     /// If the login fails and the session is kept, `auth_state` is called
     /// after the reply has been sent.
-    pub fn authenticate(mut self, relay: Relay) {
-        let (connection, state) = self.parts();
-        let undone = state.kept.undone.get_or_insert_default();
-        let buffer = undone.relay.insert(relay).as_ptr();
-        // SAFETY: the invariant; the relay buffer stays until the session
-        // ends or auth_state is called.
+    pub fn authenticate(self) {
+        let connection = self.connection;
+        // SAFETY: the invariant.
         unsafe {
             let session = connection.session();
-            (*session).buffer = buffer;
             (*session).set_blocked(1);
             ngx_mail_auth(session, connection.as_ptr());
         }

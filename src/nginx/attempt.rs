@@ -1,0 +1,146 @@
+//! A login attempt: what nginx's mail core is shown of it, and the buffer that
+//! the proxy module relays client bytes through after the login
+//! (ngx_mail_proxy_handler()).
+
+use core::mem::{self, size_of};
+use core::ptr::NonNull;
+use core::slice;
+
+use nginx_sys::{explicit_bzero, free, ngx_alloc, ngx_buf_t, ngx_str_t};
+
+use super::NoMemory;
+use super::conf::page_size;
+use super::heap::Bytes;
+use super::log::Log;
+
+/// Login, secret and relay buffer in one block, wiped before it is given back.
+pub struct Attempt {
+    /// A live block from malloc(): a `Head`, behind it the login, the secret and
+    /// a page. `buf` is within that page or `large`, and its bytes from `pos` to
+    /// `last` are initialized. nginx keeps pointers into the block: once it has
+    /// `buf`, no reference is made to the head.
+    head: NonNull<Head>,
+}
+
+struct Head {
+    buf: ngx_buf_t,
+    /// The length of the login.
+    login: usize,
+    /// The length of the secret.
+    secret: usize,
+    /// How many bytes of what the client has sent ahead are in the page.
+    ahead: usize,
+    /// The memory of `buf` in place of the page, if they are too many for that.
+    large: Option<Bytes>,
+}
+
+impl Attempt {
+    /// Takes copies of the login and of the secret, which is empty if the
+    /// method has none.
+    pub fn new(login: &[u8], secret: &[u8], log: Log<'_>) -> Result<Self, NoMemory> {
+        let credentials = login.len().checked_add(secret.len()).ok_or(NoMemory)?;
+        let size = size_of::<Head>().saturating_add(credentials).saturating_add(page_size());
+        // SAFETY: ngx_alloc() takes any size and a live log.
+        let block = unsafe { ngx_alloc(size, log.as_ptr()) };
+        let head = NonNull::new(block).ok_or(NoMemory)?.cast::<Head>();
+
+        // SAFETY: the block is new, aligned for any type, and has room for what
+        // is written; all zeros are a valid ngx_buf_t.
+        unsafe {
+            let behind = head.add(1).cast::<u8>().as_ptr();
+            behind.copy_from_nonoverlapping(login.as_ptr(), login.len());
+            behind.add(login.len()).copy_from_nonoverlapping(secret.as_ptr(), secret.len());
+            let start = behind.add(credentials);
+            let mut buf: ngx_buf_t = mem::zeroed();
+            buf.start = start;
+            buf.pos = start;
+            buf.last = start;
+            buf.end = start.add(page_size());
+            buf.set_temporary(1);
+            head.write(Head {
+                buf,
+                login: login.len(),
+                secret: secret.len(),
+                ahead: 0,
+                large: None,
+            });
+        }
+
+        Ok(Self { head })
+    }
+
+    /// Puts what the client has sent ahead of the outcome into the buffer.
+    pub fn put_ahead(&mut self, ahead: &[u8], log: Log<'_>) -> Result<(), NoMemory> {
+        // SAFETY: the block's invariant; nginx does not look at the buffer
+        // before ngx_mail_auth().
+        let head = unsafe { self.head.as_mut() };
+        if ahead.len() > page_size() {
+            let large = head.large.insert(Bytes::copy_of(ahead, log)?);
+            head.buf.start = large.as_mut_ptr();
+            // SAFETY: the bytes are as many.
+            head.buf.end = unsafe { head.buf.start.add(ahead.len()) };
+        } else {
+            // SAFETY: the page has room for them.
+            unsafe { head.buf.start.copy_from_nonoverlapping(ahead.as_ptr(), ahead.len()) };
+            head.ahead = ahead.len();
+        }
+        head.buf.pos = head.buf.start;
+        // SAFETY: as above.
+        head.buf.last = unsafe { head.buf.start.add(ahead.len()) };
+
+        Ok(())
+    }
+
+    /// The login.
+    pub const fn login(&self) -> ngx_str_t {
+        // SAFETY: the block's invariant.
+        unsafe { ngx_str_t { data: self.behind(), len: (*self.head.as_ptr()).login } }
+    }
+
+    /// The secret; its pointer is null if there is none.
+    pub fn secret(&self) -> ngx_str_t {
+        // SAFETY: the block's invariant.
+        let (login, len) = unsafe { ((*self.head.as_ptr()).login, (*self.head.as_ptr()).secret) };
+        if len == 0 {
+            return ngx_str_t::empty();
+        }
+        // SAFETY: as above.
+        ngx_str_t { data: unsafe { self.behind().add(login) }, len }
+    }
+
+    /// What stands in the buffer.
+    pub fn bytes(&mut self) -> &[u8] {
+        // SAFETY: nginx moves `pos` and `last` within the buffer only, `pos`
+        // up to `last`, and initializes what it moves `last` over.
+        unsafe {
+            let buf = self.buffer();
+            let length = (*buf).last.offset_from((*buf).pos);
+            slice::from_raw_parts((*buf).pos, usize::try_from(length).unwrap_or(0))
+        }
+    }
+
+    /// nginx's pointer to the buffer.
+    pub const fn buffer(&self) -> *mut ngx_buf_t {
+        self.head.as_ptr().cast()
+    }
+
+    const fn behind(&self) -> *mut u8 {
+        // SAFETY: the block's invariant.
+        unsafe { self.head.as_ptr().add(1).cast() }
+    }
+}
+
+impl Drop for Attempt {
+    /// A password may be in what was sent ahead. What follows a login is none.
+    fn drop(&mut self) {
+        // SAFETY: the block's invariant; it came from malloc() and is not used
+        // again.
+        unsafe {
+            let Head { login, secret, ahead, large, .. } = self.head.read();
+            let used = login.saturating_add(secret).saturating_add(ahead);
+            explicit_bzero(self.behind().cast(), used);
+            free(self.head.as_ptr().cast());
+            drop(large);
+        }
+    }
+}
