@@ -77,11 +77,12 @@ is(refused(4), 40, 'logins sent ahead - refused again');
 cmp_ok(worker_rss($t) - $before, '<', $held, 'logins sent ahead - bounded');
 undef @s;
 
-# a reply is far longer than its command
+# a reply is far longer than its command; an allocator may keep some memory of
+# each size that what is held comes to in time
 
 my $s = ahead(8120, 'CAPA', 100000);
 
-cmp_ok(sip($s, 10), '>', 0, 'slow reader - is served');
+cmp_ok(sip($s, 200), '>', 0, 'slow reader - is served');
 $before = worker_rss($t);
 sip($s, 300);
 cmp_ok(worker_rss($t) - $before, '<', $held, 'slow reader - bounded');
