@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use zeroize::Zeroizing;
+use zeroize::zeroize_bytes;
 
 use crate::Refusal;
 
@@ -16,6 +16,20 @@ const TEXT: usize = 32;
 /// The character for six zero bits.
 const ZERO: u8 = b'A';
 
+/// Where a group is decoded. A password goes through it: it is not to stay on the
+/// stack.
+struct Group {
+    text: [u8; TEXT],
+    bytes: [u8; BYTES],
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        zeroize_bytes(&mut self.text);
+        zeroize_bytes(&mut self.bytes);
+    }
+}
+
 /// Decodes a text where it stands: the result is the head of the same memory,
 /// so that a line of any length needs no second buffer.
 ///
@@ -25,20 +39,18 @@ const ZERO: u8 = b'A';
 pub fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
     let characters = without_padding(text).ok_or(Refusal::InvalidBase64)?.len();
     let mut length = 0_usize;
-    // A password goes through these: it is not to stay on the stack.
-    let mut group = Zeroizing::new([ZERO; TEXT]);
-    let mut bytes = Zeroizing::new([0; BYTES]);
+    let mut group = Group { text: [ZERO; TEXT], bytes: [0; BYTES] };
 
     // What is decoded is shorter than its text, so it never reaches the text
     // that follows.
     for at in (0..characters).step_by(TEXT) {
         let rest = text.get(at..characters).unwrap_or_default();
-        let count = bytes_of(fill(&mut group, rest, ZERO));
-        if !decode_group(&group, &mut bytes) {
+        let count = bytes_of(fill(&mut group.text, rest, ZERO));
+        if !decode_group(&group.text, &mut group.bytes) {
             return Err(Refusal::InvalidBase64);
         }
 
-        let (decoded, behind) = bytes.split_at_checked(count).ok_or(Refusal::InvalidBase64)?;
+        let (decoded, behind) = group.bytes.split_at_checked(count).ok_or(Refusal::InvalidBase64)?;
         // Bits of a last character that are no part of a byte.
         if behind.first().is_some_and(|&bits| bits != 0) {
             return Err(Refusal::InvalidBase64);
@@ -54,8 +66,8 @@ pub fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
 /// Decodes a group; gives whether it was right. A function of its own, where
 /// the compiler sees the sizes.
 #[inline(never)]
-fn decode_group(group: &[u8; TEXT], bytes: &mut [u8; BYTES]) -> bool {
-    STANDARD.decode_slice(group, bytes) == Ok(BYTES)
+fn decode_group(text: &[u8; TEXT], bytes: &mut [u8; BYTES]) -> bool {
+    STANDARD.decode_slice(text, bytes) == Ok(BYTES)
 }
 
 /// Fills a group with the head of `source`, and with `rest` where that is
