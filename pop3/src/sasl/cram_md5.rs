@@ -20,10 +20,9 @@ pub fn write_challenge(challenge: &[u8], mut put: impl FnMut(&[u8])) {
 /// [`Refusal::InvalidMessage`], [`Refusal::InvalidLogin`],
 /// [`Refusal::InvalidDigest`]
 pub fn credentials(message: &[u8]) -> Result<Credentials<'_>, Refusal> {
-    let mut parts = message.rsplitn(2, |&byte| byte == b' ');
-    let (Some(hash), Some(name)) = (parts.next(), parts.next()) else {
-        return Err(Refusal::InvalidMessage);
-    };
+    let space = memchr::memrchr(b' ', message).ok_or(Refusal::InvalidMessage)?;
+    let (name, rest) = message.split_at_checked(space).ok_or(Refusal::InvalidMessage)?;
+    let (_, hash) = rest.split_first().ok_or(Refusal::InvalidMessage)?;
 
     Ok(Credentials {
         method: Method::CramMd5,
