@@ -36,14 +36,24 @@ class Instructions(NamedTuple):
 
 
 @functools.cache
+def profile(bench: Bench, side: Side, work: Work, few: int, many: int) -> Profile:
+    """What each function costs, for the work that many have more than few."""
+    counted = run_callgrind(bench, side, work, many)
+    counted.subtract(run_callgrind(bench, side, work, few))
+    return counted
+
+
+def is_own(side: Side, binary: str, function: str) -> bool:
+    """Whatever is linked into this module counts for it."""
+    return binary == str(side.module) or OWN.fullmatch(SUFFIX.sub('', function)) is not None
+
+
 def instructions(bench: Bench, side: Side, work: Work, few: int, many: int) -> Instructions:
     """Instructions in user space, for each piece of work."""
-    profile = run_callgrind(bench, side, work, many)
-    profile.subtract(run_callgrind(bench, side, work, few))
-    # Whatever is linked into this module counts for it.
-    own = sum(cost for (binary, function), cost in profile.items()
-              if binary == str(side.module) or OWN.fullmatch(SUFFIX.sub('', function)))
-    return Instructions(own / (many - few), profile.total() / (many - few))
+    counted = profile(bench, side, work, few, many)
+    own = sum(cost for (binary, function), cost in counted.items()
+              if is_own(side, binary, function))
+    return Instructions(own / (many - few), counted.total() / (many - few))
 
 
 def run_callgrind(bench: Bench, side: Side, work: Work, count: int) -> Profile:
