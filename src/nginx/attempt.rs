@@ -17,8 +17,8 @@ use super::log::Log;
 pub struct Attempt {
     /// A live block from malloc(): a `Head`, behind it the login, the secret and
     /// a page. `buf` is within that page or `large`, and its bytes from `pos` to
-    /// `last` are initialized. nginx keeps pointers into the block: once it has
-    /// `buf`, no reference is made to the head.
+    /// `last` are initialized. nginx keeps pointers into the block: once it is
+    /// at work with them (ngx_mail_auth()), no reference is made to the head.
     head: NonNull<Head>,
 }
 
@@ -71,8 +71,7 @@ impl Attempt {
 
     /// Puts what the client has sent ahead of the outcome into the buffer.
     pub fn put_ahead(&mut self, ahead: &[u8], log: Log<'_>) -> Result<(), NoMemory> {
-        // SAFETY: the block's invariant; nginx does not look at the buffer
-        // before ngx_mail_auth().
+        // SAFETY: the block's invariant; nginx is not at work with it yet.
         let head = unsafe { self.head.as_mut() };
         if ahead.len() > page_size() {
             let large = head.large.insert(Bytes::copy_of(ahead, log)?);
@@ -121,7 +120,8 @@ impl Attempt {
 
     /// nginx's pointer to the buffer.
     pub const fn buffer(&self) -> *mut ngx_buf_t {
-        self.head.as_ptr().cast()
+        // SAFETY: the block's invariant.
+        unsafe { &raw mut (*self.head.as_ptr()).buf }
     }
 
     const fn behind(&self) -> *mut u8 {
