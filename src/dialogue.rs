@@ -37,7 +37,7 @@ pub struct Undone {
     /// What is to be done when all output has gone.
     pub next: Next,
     /// Input that is not answered yet: an incomplete line, or more while
-    /// `unsent` is there.
+    /// `unsent` is there or the auth server is still to be asked.
     pub input: Option<Bytes>,
     /// Output that the client has not read yet.
     pub unsent: Option<Bytes>,
@@ -130,12 +130,11 @@ pub fn read(mut session: Session<'_>) {
 #[cold]
 fn go_on(session: Session<'_>, next: Next) {
     match next {
-        Next::Read => session.wait_for_input(),
-        Next::Send => session.wait_for_sending(),
+        Next::Read | Next::Send => session.wait_for_input(),
         Next::Authenticate => authenticate(session),
         Next::StartTls => wait_for_handshake(session),
         Next::Close | Next::Drop => session.close(),
-        Next::Fail => session.internal_error(),
+        Next::Fail => fail(session),
     }
 }
 
@@ -172,17 +171,27 @@ fn take_up(connection: &mut Connection<'_>, state: &mut State) -> Result<Next, F
 /// after the login.
 #[cold]
 fn authenticate(mut session: Session<'_>) {
-    let (connection, state) = session.parts();
-    let Some(attempt) = &mut state.kept.attempt else { return session.internal_error() };
+    let (mut connection, state) = session.parts();
+    let Some(attempt) = &mut state.kept.attempt else { return fail(session) };
     let undone = state.kept.undone.get_or_insert_default();
 
     undone.next = Next::Read;
-    if let Some(input) = undone.input.take()
-        && attempt.put_ahead(input.as_slice(), connection.log()).is_err()
-    {
-        return session.internal_error();
+    if let Some(input) = undone.input.take() {
+        if attempt.put_ahead(input.as_slice(), connection.log()).is_err() {
+            return fail(session);
+        }
+        // Or nobody would call for it after a login that fails, if its reply
+        // has gone before Auth-Wait is over (ngx_mail_auth_sleep_handler()).
+        connection.set_ready();
     }
     session.authenticate();
+}
+
+/// Tells the client of an error of ours; nothing is answered while that goes.
+#[cold]
+fn fail(mut session: Session<'_>) {
+    session.parts().1.kept.undone.get_or_insert_default();
+    session.internal_error();
 }
 
 #[cold]

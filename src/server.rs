@@ -151,8 +151,7 @@ impl<'s> Server<'s> {
         };
     }
 
-    /// Keeps input that is not answered, in the memory where it was held before
-    /// if that has the right size.
+    /// Keeps input that is not answered ([`keep`]).
     #[cold]
     #[inline(never)]
     pub fn keep(&mut self, rest: &[u8], held: Option<Bytes>) {
@@ -167,7 +166,7 @@ impl<'s> Server<'s> {
         }
         match keep(rest, held, self.connection.log()) {
             Ok(input) => self.kept.undone.get_or_insert_default().input = Some(input),
-            // Nothing can follow a part of a reply but the rest of it.
+            // As in send_rest().
             Err(NoMemory) if self.connection.sending() => self.next = Next::Drop,
             Err(NoMemory) => self.next = Next::Fail,
         }

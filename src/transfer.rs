@@ -1,5 +1,5 @@
-//! Bytes between a session's connection, the worker's scratch memory, and what
-//! the session keeps.
+//! A client's bytes: from its connection into the worker's scratch memory, and
+//! into memory of the session.
 
 use crate::nginx::connection::{Connection, Received};
 use crate::nginx::heap::Bytes;

@@ -120,8 +120,15 @@ impl<'a> Connection<'a> {
         unsafe { (*self.read()).ready() != 0 }
     }
 
+    /// Tells nginx that there may be something to read: what is held already
+    /// raises no event.
+    pub fn set_ready(&mut self) {
+        // SAFETY: the invariant.
+        unsafe { (*self.read()).set_ready(1) };
+    }
+
     /// Whether nginx has still to send what was handed to
-    /// [`Session::send_later`].
+    /// [`Connection::send_later`].
     pub const fn sending(&self) -> bool {
         // SAFETY: the invariant.
         unsafe { (*self.session()).out.len != 0 }

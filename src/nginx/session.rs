@@ -82,13 +82,6 @@ impl<'a> Session<'a> {
         (self.connection.reborrow(), state)
     }
 
-    /// Has the read handler called once the output is sent.
-    pub fn wait_for_sending(self) {
-        // SAFETY: the invariant.
-        unsafe { (*self.connection.session()).set_blocked(1) };
-        self.wait_for_input();
-    }
-
     /// Waits for input.
     #[inline]
     pub fn wait_for_input(self) {
@@ -109,12 +102,10 @@ impl<'a> Session<'a> {
 
     /// Has the read handler called when the present event is done, whether
     /// nginx knows of input or not: after a TLS handshake it does not.
-    pub fn read_soon(self) {
+    pub fn read_soon(mut self) {
+        self.connection.set_ready();
         // SAFETY: as in read_next_round().
-        unsafe {
-            (*self.connection.read()).set_ready(1);
-            ngx_post_event(self.connection.read(), &raw mut ngx_posted_events);
-        }
+        unsafe { ngx_post_event(self.connection.read(), &raw mut ngx_posted_events) };
         self.wait_for_input();
     }
 
