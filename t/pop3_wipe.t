@@ -16,10 +16,11 @@ BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 use Test::Nginx;
 use Test::Nginx::POP3;
 use POP3Proxy;
+use POP3Servers;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(10);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(11);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -40,6 +41,12 @@ mail {
 }
 
 EOF
+
+# or the dynamic linker leaves on the stack what was in registers at a first call
+
+$ENV{LD_BIND_NOW} = 1;
+
+start_daemons($t);
 
 $t->run();
 
@@ -89,6 +96,16 @@ for (
 	command($s, $line);
 	ok(wait_until(sub { !in_memory($secret) }), "a secret $name is wiped");
 }
+
+# a login that fails, and what was sent behind it
+
+$s = Test::Nginx::POP3->new();
+$s->read();
+segment($s, join '', map { "$_\x0d\x0a" } 'USER wait@example.com',
+	'PASS wipe-password', 'PASS wipe-ahead');
+replies($s, 3);
+ok(wait_until(sub { !in_memory('wipe-ahead') }),
+	'what is behind a login that fails is wiped');
 
 undef $s;
 
