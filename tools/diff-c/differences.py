@@ -35,7 +35,8 @@ def presented(p: Point, secret: bytes) -> bool:
         return True
     messages = [decode_as_c(each.line.strip().partition(b' ')[0]) or b'' for each in p.before]
     # What depends on the challenge has been normalized in what C hands on.
-    return any(b' ' in each and (secret == b'<digest>' or each.endswith(b' ' + secret))
+    head, digest, _ = secret.partition(b'<digest>')
+    return any(b' ' + head in each if digest else each.endswith(b' ' + secret)
                for each in messages)
 
 
