@@ -50,7 +50,8 @@ pub fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
             return Err(Refusal::InvalidBase64);
         }
 
-        let (decoded, behind) = group.bytes.split_at_checked(count).ok_or(Refusal::InvalidBase64)?;
+        let (decoded, behind) =
+            group.bytes.split_at_checked(count).ok_or(Refusal::InvalidBase64)?;
         // Bits of a last character that are no part of a byte.
         if behind.first().is_some_and(|&bits| bits != 0) {
             return Err(Refusal::InvalidBase64);
