@@ -21,7 +21,8 @@ $POP3_RS_LIB:	pop3_rs_always
 	&& cd $POP3_RS_DIR \\
 	&& NGINX_SOURCE_DIR="\$\$src" NGINX_BUILD_DIR="\$\$objs" \\
 		${RUSTC:+RUSTC=$RUSTC} $CARGO rustc --lib --crate-type staticlib \\
-		--features nginx-make --release --locked --target-dir "\$\$target"
+		--features nginx-make --release ${POP3_RS_CARGO_FLAGS---locked} \\
+		--target-dir "\$\$target"
 
 pop3_rs_always:
 
