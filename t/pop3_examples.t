@@ -24,7 +24,7 @@ select STDOUT; $| = 1;
 
 my $login = 'test@example.com';
 
-my $t;
+my ($t, $dir);
 
 my %check = (
 	'balancer' => sub {
@@ -35,9 +35,11 @@ my %check = (
 		return logs_in(session(8110), 'nobody@backend');
 	},
 	'client-certificate' => sub {
-		my $s = Test::Nginx::POP3->new(
-			PeerAddr => '127.0.0.1:' . port(8995), SSL => 1);
-		return $s->read() && logs_in($s);
+		return logs_in(tls_session())
+			&& external($login, certificate($login)) =~ /^\+OK .* SUCCESS$/
+			&& external('space@example.com', certificate($login)) =~ /^-ERR .* SUCCESS$/
+			&& external($login) =~ /^-ERR .* NONE$/
+			&& external($login, certificate('localhost')) eq 'closed';
 	},
 	'limits' => sub {
 		my $s = session(8110);
@@ -65,7 +67,9 @@ plan(skip_all => 'no examples') unless @examples;
 $t = Test::Nginx->new()->has(qw/mail mail_ssl stream stream_ssl/)
 	->has_daemon('openssl')->plan(2 * @examples + @documents + 1);
 
-create_certificate($t, 'localhost');
+$dir = $t->testdir();
+
+create_certificate($t, $_) for 'localhost', $login;
 start_daemons($t);
 
 ###############################################################################
@@ -107,6 +111,7 @@ sub wrapped {
 		s/127\.0\.0\.1:1110/127.0.0.1:8119/;
 		s/backend\.example\.com:995/127.0.0.1:8996/;
 		s/backend\.example\.com/localhost/g;
+		s{/etc/ssl/\S+/users-ca\.pem}{%%TESTDIR%%/$login.crt};
 		s{/etc/ssl/\S+/\S+\.key}{%%TESTDIR%%/localhost.key}g;
 		s{/etc/ssl/\S+/\S+(?=;)}{%%TESTDIR%%/localhost.crt}g;
 		s{/var/log/nginx/}{%%TESTDIR%%/};
@@ -144,6 +149,36 @@ sub session {
 	$s->read();
 
 	return $s;
+}
+
+sub tls_session {
+	my (%args) = @_;
+
+	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port(8995));
+	starttls($s, %args);
+	$s->read();
+
+	return $s;
+}
+
+sub certificate {
+	my ($name) = @_;
+
+	return (SSL_cert_file => "$dir/$name.crt", SSL_key_file => "$dir/$name.key");
+}
+
+# The reply to AUTH EXTERNAL, and what the auth server was told of the
+# certificate before.
+
+sub external {
+	my ($user, %args) = @_;
+
+	auth_take();
+
+	my $reply = command(tls_session(%args), 'AUTH EXTERNAL ' . b64($user));
+	my $r = (auth_take())[0] or return 'closed';
+
+	return "$reply $r->{'Auth-SSL-Verify'}";
 }
 
 sub logs_in {

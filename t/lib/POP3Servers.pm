@@ -61,7 +61,7 @@ my %FAULT = (
 
 # For EXTERNAL the certificate speaks: no password is compared.
 
-my %EXTERNAL = ('' => 1, 'test@example.com' => 1);
+my %EXTERNAL = map { $_ => 1 } '', 'test@example.com', 'space@example.com';
 
 ###############################################################################
 # Daemons
@@ -157,7 +157,7 @@ sub _auth_answer {
 			%answer = ('Auth-Status' => "Unknown fault $fault");
 		}
 
-	} elsif ($method eq 'external' && $EXTERNAL{$user}) {
+	} elsif ($method eq 'external' && _certificate_fits($r)) {
 		$answer{'Auth-User'} = 'test@example.com';
 		$answer{'Auth-Pass'} = 'secret';
 
@@ -171,6 +171,19 @@ sub _auth_answer {
 
 	return ($delay, join $CRLF, 'HTTP/1.0 200 OK',
 		(map { "$_: $answer{$_}" } sort keys %answer), '', '');
+}
+
+# Without ssl_verify_client, and with a certificate that names no login, any of
+# the logins does.
+
+sub _certificate_fits {
+	my ($r) = @_;
+
+	my $verified = $r->{'Auth-SSL-Verify'} // 'SUCCESS';
+	my ($owner) = ($r->{'Auth-SSL-Subject'} // '') =~ /^CN=(.*@.*)$/;
+
+	return $verified eq 'SUCCESS' && $EXTERNAL{$r->{user}}
+		&& ($owner // $r->{user}) eq $r->{user};
 }
 
 sub _password_is_right {
