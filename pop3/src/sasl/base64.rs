@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use zeroize::zeroize_bytes;
+use zeroize::Zeroize;
 
 use crate::Refusal;
 
@@ -25,8 +25,9 @@ struct Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        zeroize_bytes(&mut self.text);
-        zeroize_bytes(&mut self.bytes);
+        // Of an array, it would wipe byte by byte.
+        self.text.as_mut_slice().zeroize();
+        self.bytes.as_mut_slice().zeroize();
     }
 }
 
