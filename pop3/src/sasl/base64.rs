@@ -39,27 +39,28 @@ impl Drop for Group {
 /// [`Refusal::InvalidBase64`]
 pub fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
     let characters = without_padding(text).ok_or(Refusal::InvalidBase64)?.len();
-    let mut length = 0_usize;
     let mut group = Group { text: [ZERO; TEXT], bytes: [0; BYTES] };
+    let mut at = 0_usize;
+    let mut length = 0_usize;
 
     // What is decoded is shorter than its text, so it never reaches the text
     // that follows.
-    for at in (0..characters).step_by(TEXT) {
+    while at < characters {
         let rest = text.get(at..characters).unwrap_or_default();
         let count = bytes_of(fill(&mut group.text, rest, ZERO));
         if !decode_group(&group.text, &mut group.bytes) {
             return Err(Refusal::InvalidBase64);
         }
 
-        let (decoded, behind) =
-            group.bytes.split_at_checked(count).ok_or(Refusal::InvalidBase64)?;
+        let (decoded, behind) = group.bytes.split_at_checked(count).unwrap_or_default();
         // Bits of a last character that are no part of a byte.
         if behind.first().is_some_and(|&bits| bits != 0) {
             return Err(Refusal::InvalidBase64);
         }
-        let place = text.get_mut(length..).and_then(|place| place.get_mut(..decoded.len()));
+        let place = text.get_mut(length..).and_then(|place| place.get_mut(..count));
         place.ok_or(Refusal::InvalidBase64)?.copy_from_slice(decoded);
-        length = length.saturating_add(count);
+        at = at.wrapping_add(TEXT);
+        length = length.wrapping_add(count);
     }
 
     text.get_mut(..length).ok_or(Refusal::InvalidBase64)
@@ -103,12 +104,11 @@ fn without_padding(text: &[u8]) -> Option<&[u8]> {
         [bare @ .., b'=', b'='] | [bare @ .., b'='] => bare,
         bare => bare,
     };
-    let padding = text.len().saturating_sub(bare.len());
+    let padding = text.len().wrapping_sub(bare.len());
+    let missing = bare.len().wrapping_neg() % 4;
 
-    match (bare.len() % 4, padding) {
-        (0, 0) | (2, 0..=2) | (3, 0..=1) => Some(bare),
-        _ => None,
-    }
+    // Six bits are no byte.
+    (missing != 3 && padding <= missing).then_some(bare)
 }
 
 /// Writes the base64 of `bytes`, piece by piece.
