@@ -7,7 +7,7 @@ use core::ffi::c_void;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_OK, ngx_event_t, ngx_handle_read_event, ngx_palloc, ngx_pool_cleanup_add, ngx_post_event,
+    NGX_OK, ngx_event_t, ngx_handle_read_event, ngx_pool_cleanup_add, ngx_post_event,
     ngx_posted_events, ngx_posted_next_events, ngx_str_t,
 };
 
@@ -43,12 +43,12 @@ impl<'a> Session<'a> {
         unsafe {
             let session = raw.as_ptr();
             let pool = (*(*session).connection).pool;
-            let state = NonNull::new(ngx_palloc(pool, size_of::<State>()).cast::<State>())
-                .ok_or(NoMemory)?;
-            let cleanup = NonNull::new(ngx_pool_cleanup_add(pool, 0)).ok_or(NoMemory)?.as_ptr();
-            state.write(State::default());
-            *(*session).ctx.add(module::ctx_index()) = state.as_ptr().cast();
-            (*cleanup).data = session.cast();
+            let cleanup = NonNull::new(ngx_pool_cleanup_add(pool, size_of::<Place>()))
+                .ok_or(NoMemory)?
+                .as_ptr();
+            let place = (*cleanup).data.cast::<Place>();
+            place.write(Place { session, state: State::default() });
+            *(*session).ctx.add(module::ctx_index()) = (&raw mut (*place).state).cast();
             (*cleanup).handler = Some(drop_state);
 
             Ok(Self { connection: Connection::new(NonNull::new_unchecked((*session).connection)) })
@@ -157,17 +157,24 @@ impl<'a> Session<'a> {
     }
 }
 
+/// A [`State`] in the pool of its connection.
+struct Place {
+    session: *mut ngx_mail_session_t,
+    state: State,
+}
+
 /// Frees a [`State`] when its connection's pool goes, and what the mail core
 /// was shown of it.
-unsafe extern "C" fn drop_state(session: *mut c_void) {
-    // SAFETY: start() registered it with a session that has a State, and nginx
-    // calls it once, while the session's memory is still there.
+unsafe extern "C" fn drop_state(place: *mut c_void) {
+    // SAFETY: start() registered it with a Place, and nginx calls it once, while
+    // the memory of place and session is still there.
     unsafe {
-        let session = session.cast::<ngx_mail_session_t>();
+        let place = place.cast::<Place>();
+        let session = (*place).session;
         (*session).login = ngx_str_t::empty();
         (*session).passwd = ngx_str_t::empty();
         (*session).out = ngx_str_t::empty();
         (*session).buffer = ptr::null_mut();
-        (*(*session).ctx.add(module::ctx_index())).cast::<State>().drop_in_place();
+        place.drop_in_place();
     }
 }
