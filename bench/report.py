@@ -118,13 +118,15 @@ into another function is where that is.
 
 {parts}
 
-Reading a line and sending a reply takes what a command takes, once for each line
-that the client sends. The `base64` crate takes 260 instructions for each 32
-characters or a part of them, and is not ours to change; nor is `memchr`. The rest
-holds what the C module does not do: each name and password is looked through for
-bytes that could end a line, copied into memory that is given back, and wiped
-there, in the input and in what base64 is decoded through. Half of what the C
-module takes would be less than these.
+*Least* is what is left if nothing is done but to look for line ends, to decode, to
+check what came, to greet, and, for each line of the client, what a command takes:
+nothing is known then of mechanisms or states, nothing kept, shown to nginx, wiped
+or given back. The `base64` crate takes 260 instructions for each 32 characters or
+a part of them, and is not ours to change; nor is `memchr`. Where there is
+something to decode, the goal is about that least or below it, and so out of reach.
+USER/PASS and APOP have some room above it, but less than the rest needs: a login
+is kept, credentials and a page to relay through are taken, shown and given back,
+which the C module leaves to the connection's pool.
 
 ## From 1 to {most:,} connections
 
