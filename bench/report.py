@@ -14,7 +14,7 @@ from scale import Point
 HEADS = ('figure', 'C module', 'this module', 'ratio', 'goal', 'spread')
 SCALE_HEADS = ('connections', 'memory: C', 'this module', 'after CAPA: C', 'this module',
                'CPU per command: C', 'this module')
-WIDTHS = (max(len(figure.name) for figure in FIGURES), 16, 12, 7, 21, 15)
+WIDTHS = (max(len(figure.name) for figure in FIGURES), 16, 12, 7, 30, 15)
 SCALE_WIDTHS = (11, 9, 11, 13, 11, 18, 11)
 
 
@@ -31,6 +31,8 @@ def show_value(value: Value, unit: str) -> str:
 
 def show_goal(goal: Goal) -> str:
     sign = '≥' if goal.at_least else '≤'
+    if goal.within_noise:
+        return f'ratio {sign} {goal.bound:.2f} ± spread'
     if goal.of == 'ratio':
         return f'ratio {sign} {goal.bound:g}' if goal.at_least else f'ratio {sign} {goal.bound:.2f}'
     return f'{sign} {goal.bound:,.6g}' if goal.bound % 1 else f'{sign} {goal.bound:,.0f}'
@@ -81,7 +83,7 @@ def about(nginx: Path) -> str:
     model = next((line.partition(':')[2].strip() for line in processor
                   if line.startswith('model name')), os.uname().machine)
     return (f"{version.rpartition(' ')[2].strip()}, {model}, "
-            f'Linux {os.uname().release}, {datetime.date.today()}')
+            f'Linux {os.uname().release.split('-')[0]}, {datetime.date.today()}')
 
 
 TEXT = '''# C module and this module
@@ -100,7 +102,8 @@ mapped files) are counted: the difference between a run with much work and one
 with little, or before and after; they hardly depend on the machine. What is timed
 does: the medians of {repetitions} runs of each module in turn, with client, worker,
 auth server and backend on one processor; the spread is half of the interquartile
-range, of the C module and of this one.
+range, of the C module and of this one. *± spread* lets a ratio be off by both of
+them together.
 
 An instruction is the module's *own* if it is in this module's file, base64 and
 `memchr` included, or in one of these functions of nginx, for both sides:
