@@ -24,7 +24,7 @@ build:  ## Build the module for Debian's nginx, or for NGINX_SOURCE_DIR and NGIN
 	@tools/deps build
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo build --release --locked
 
-check: build  ## Check formatting, lints, the house rules and the licences
+check: build  ## Check formatting, lints, the house rules and the licenses
 	cargo fmt --check
 	cargo fmt --check -p pop3 -p load
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
