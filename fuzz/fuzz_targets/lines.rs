@@ -5,8 +5,6 @@
 
 #![no_main]
 
-use core::ops::ControlFlow::{Break, Continue};
-
 use libfuzzer_sys::fuzz_target;
 use pop3::line::{Line, Lines};
 use pop3_fuzz::{cuts, lines, single_bytes};
@@ -32,19 +30,13 @@ fn split(bytes: &[u8], cuts: &[usize], limit: usize) -> Vec<Option<Vec<u8>>> {
         held.extend_from_slice(&bytes[from..to]);
         from = to;
 
-        let mut input = &mut held[..];
-        held = loop {
-            match lines.next(input, limit) {
-                Continue((line, rest)) => {
-                    found.push(match line {
-                        Line::Text(text) => Some(text.to_vec()),
-                        Line::TooLong => None,
-                    });
-                    input = rest;
-                }
-                Break(rest) => break rest.to_vec(),
-            }
-        };
+        while let (line, taken @ 1..) = lines.next(&mut held, limit) {
+            found.extend(line.map(|line| match line {
+                Line::Text(text) => Some(text.to_vec()),
+                Line::TooLong => None,
+            }));
+            held.drain(..taken);
+        }
         assert!(held.len() < limit, "{} bytes held", held.len());
     }
 

@@ -68,6 +68,7 @@ pub struct Credentials<'a> {
 /// # Errors
 ///
 /// [`Refusal::InvalidLogin`]
+#[inline]
 pub fn login(name: &[u8]) -> Result<&[u8], Refusal> {
     if name.is_empty() || holds(name, |byte| byte.is_ascii_control()) {
         return Err(Refusal::InvalidLogin);
@@ -82,6 +83,7 @@ pub fn login(name: &[u8]) -> Result<&[u8], Refusal> {
 /// # Errors
 ///
 /// [`Refusal::InvalidPassword`]
+#[inline]
 pub fn password(password: &[u8]) -> Result<Secret<'_>, Refusal> {
     let unfit = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
     // Few passwords hold a control character at all.
@@ -99,6 +101,7 @@ pub fn password(password: &[u8]) -> Result<Secret<'_>, Refusal> {
 /// # Errors
 ///
 /// [`Refusal::InvalidDigest`]
+#[inline(always)]
 pub fn digest(digest: &[u8]) -> Result<Secret<'_>, Refusal> {
     // Of a length that the compiler knows: it looks at all of them at once.
     let digits: &[u8; 32] = digest.try_into().map_err(|_| Refusal::InvalidDigest)?;

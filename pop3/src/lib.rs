@@ -14,7 +14,6 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod apop;
 pub mod capability;
 pub mod command;
 pub mod credentials;

@@ -1,7 +1,6 @@
 //! Lines out of a stream of bytes, with a bound on their length.
 
 use core::mem;
-use core::ops::ControlFlow::{self, Break, Continue};
 
 /// Finds the lines of one session. CRLF ends a line, a bare LF is tolerated.
 #[derive(Debug, Default)]
@@ -24,8 +23,9 @@ pub enum Line<'a> {
     TooLong,
 }
 
-/// A line and the input behind it, or the input that holds no whole one.
-pub type Step<'a> = ControlFlow<&'a mut [u8], (Line<'a>, &'a mut [u8])>;
+/// A line, if one has ended, and how many bytes at the head of the input are done
+/// with.
+pub type Step<'a> = (Option<Line<'a>>, usize);
 
 impl Lines {
     /// Whether the input holds no whole line: more bytes have to come.
@@ -33,12 +33,13 @@ impl Lines {
         !matches!(self, Self::New)
     }
 
-    /// Takes one line off the head of `input` and gives the rest; breaks if no
-    /// line has ended.
+    /// Takes one line off the head of `input`, or what belongs to a line that is
+    /// too long.
     ///
-    /// What it breaks with must stand at the head of the next call's input, with
-    /// more bytes behind it: it is the head of a line, shorter than `limit`.
-    /// `limit` is the longest line in bytes, its end included.
+    /// If no line has ended, what is not done with must stand at the head of the
+    /// next call's input, with more bytes behind it: it is the head of a line,
+    /// shorter than `limit`. `limit` is the longest line in bytes, its end
+    /// included.
     #[inline]
     pub fn next<'a>(&mut self, input: &'a mut [u8], limit: usize) -> Step<'a> {
         if self.incomplete() {
@@ -73,11 +74,11 @@ impl Lines {
         match u32::try_from(input.len()) {
             Ok(count) if input.len() < limit => {
                 *self = Self::Scanned(count);
-                Break(input)
+                (None, 0)
             }
             _ => {
                 *self = Self::Skipping;
-                Break(&mut [])
+                (None, input.len())
             }
         }
     }
@@ -97,13 +98,13 @@ fn find_lf(input: &[u8]) -> Option<usize> {
 /// Takes a line off whose LF is `at`.
 #[inline]
 fn take(input: &mut [u8], at: usize, limit: usize) -> Step<'_> {
-    let (line, rest) = input.split_at_mut_checked(at.saturating_add(1)).unwrap_or_default();
-    let line = match line {
-        [text @ .., b'\n'] if at < limit => Line::Text(without_cr(text)),
+    let taken = at.saturating_add(1);
+    let line = match input.get_mut(..at) {
+        Some(text) if at < limit => Line::Text(without_cr(text)),
         _ => Line::TooLong,
     };
 
-    Continue((line, rest))
+    (Some(line), taken)
 }
 
 fn without_cr(line: &mut [u8]) -> &mut [u8] {
@@ -129,19 +130,13 @@ mod tests {
             held.extend_from_slice(&bytes[from..to]);
             from = to;
 
-            let mut input = &mut held[..];
-            held = loop {
-                match lines.next(input, limit) {
-                    Continue((line, rest)) => {
-                        found.push(match line {
-                            Line::Text(text) => Some(text.to_vec()),
-                            Line::TooLong => None,
-                        });
-                        input = rest;
-                    }
-                    Break(rest) => break rest.to_vec(),
-                }
-            };
+            while let (line, taken @ 1..) = lines.next(&mut held, limit) {
+                found.extend(line.map(|line| match line {
+                    Line::Text(text) => Some(text.to_vec()),
+                    Line::TooLong => None,
+                }));
+                held.drain(..taken);
+            }
             assert!(held.len() < limit, "a held line is shorter than the limit");
         }
 
@@ -178,12 +173,10 @@ mod tests {
         let mut lines = Lines::default();
         let mut text = *b"NOOP\r\nNO";
 
-        let (line, rest) = lines.next(&mut text, 100).continue_value().unwrap();
-        assert_eq!(line, Line::Text(&mut b"NOOP".to_vec()));
+        assert_eq!(lines.next(&mut text, 100), (Some(Line::Text(&mut b"NOOP".to_vec())), 6));
         assert!(!lines.incomplete());
 
-        let rest = lines.next(rest, 100).break_value().unwrap();
-        assert_eq!(rest, b"NO");
+        assert_eq!(lines.next(&mut text[6..], 100), (None, 0));
         assert!(lines.incomplete());
     }
 

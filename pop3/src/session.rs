@@ -2,7 +2,7 @@
 
 use core::ffi::CStr;
 use core::mem;
-use core::ops::ControlFlow::{self, Continue};
+use core::ops::ControlFlow::{self, Break, Continue};
 
 use crate::command::{
     Command, Keyword, split_word, without_leading_spaces, without_trailing_spaces,
@@ -10,7 +10,7 @@ use crate::command::{
 use crate::line::{Line, Lines};
 use crate::sasl::{base64, cram_md5, external, login, plain};
 use crate::{
-    Credentials, Login, Mechanism, Method, Methods, Refusal, StartTls, apop, credentials, reply,
+    Credentials, Login, Mechanism, Method, Methods, Refusal, StartTls, credentials, reply,
 };
 
 /// What a server allows.
@@ -110,30 +110,46 @@ impl Session {
     /// What it breaks with must stand at the head of the next call's input, with
     /// more bytes behind it; it is shorter than [`Policy::max_line`].
     ///
-    /// Inlined into the caller's loop, as is what most lines need.
+    /// Inlined into the caller's loop, but only with what a lone NOOP or CAPA
+    /// needs: those come in trains, and the loop stays small.
     #[inline(always)]
     pub fn next<'a>(
         &mut self,
         input: &'a mut [u8],
         server: &mut impl Server,
     ) -> ControlFlow<&'a mut [u8], &'a mut [u8]> {
-        let command = matches!(self.state, State::Start | State::User);
-        if command
+        if self.takes_command()
             && !self.lines.incomplete()
-            && let Some(keyword) = Keyword::alone(input)
+            && let Some(keyword @ (Keyword::Noop | Keyword::Capa)) = Keyword::alone(input)
         {
             self.command(Some(Command { keyword, argument: &mut [] }), server);
             return Continue(input.get_mut(Keyword::ALONE..).unwrap_or_default());
         }
 
-        let (line, rest) = self.lines.next(input, server.policy().max_line)?;
+        let taken = self.next_line(input, server);
+        let rest = input.get_mut(taken..).unwrap_or_default();
+        if self.lines.incomplete() { Break(rest) } else { Continue(rest) }
+    }
+
+    /// As [`Session::next`], for any line. Gives how many bytes of the input are
+    /// done with: a number comes back in a register.
+    #[inline(never)]
+    fn next_line(&mut self, input: &mut [u8], server: &mut impl Server) -> usize {
+        let (line, taken) = self.lines.next(input, server.policy().max_line);
         match line {
-            Line::Text(text) if command => self.command(Command::parse(text), server),
-            Line::Text(text) => self.exchange(text, server),
-            Line::TooLong => self.refuse(Refusal::LineTooLong, None, server),
+            Some(Line::Text(text)) if self.takes_command() => {
+                self.command(Command::parse(text), server);
+            }
+            Some(Line::Text(text)) => self.exchange(text, server),
+            Some(Line::TooLong) => self.refuse(Refusal::LineTooLong, None, server),
+            None => {}
         }
 
-        Continue(rest)
+        taken
+    }
+
+    const fn takes_command(&self) -> bool {
+        matches!(self.state, State::Start | State::User)
     }
 
     #[cold]
@@ -159,31 +175,19 @@ impl Session {
         }
         // Below a limit of the same type, so there is no overflow.
         self.commands = self.commands.wrapping_add(1);
+        let Some(Command { keyword, argument }) = command else {
+            return self.refuse(Refusal::UnknownCommand, None, server);
+        };
 
-        match command {
-            Some(Command { keyword: Keyword::Noop, .. }) => server.reply(reply::OK),
-            Some(Command { keyword: Keyword::Capa, .. }) => server.reply_capabilities(),
-            Some(Command { keyword, argument }) => self.login_command(keyword, argument, server),
-            None => self.refuse(Refusal::UnknownCommand, None, server),
-        }
-    }
-
-    /// A command that changes the state. Not inlined, so that what each line
-    /// goes through stays small.
-    #[inline(never)]
-    fn login_command(&mut self, keyword: Keyword, argument: &mut [u8], server: &mut impl Server) {
-        let answered = match (keyword, mem::take(&mut self.state)) {
-            (Keyword::Quit, _) => return server.quit(),
-            (Keyword::Stls, _) => start_tls(server),
-            (Keyword::Pass, State::User) => pass(argument, server),
-            (Keyword::User | Keyword::Apop | Keyword::Auth, State::Start)
-                if server.policy().starttls == StartTls::Only && !server.tls() =>
-            {
-                Err(Refusal::TlsRequired)
-            }
-            (Keyword::User, State::Start) => self.user(argument, server),
-            (Keyword::Apop, State::Start) => apop(argument, server),
-            (Keyword::Auth, State::Start) => return self.auth(argument, server),
+        let answered = match keyword {
+            Keyword::Noop => return server.reply(reply::OK),
+            Keyword::Capa => return server.reply_capabilities(),
+            Keyword::Quit => return server.quit(),
+            Keyword::Stls => self.stls(server),
+            Keyword::User => self.user(argument, server),
+            Keyword::Pass => self.pass(argument, server),
+            Keyword::Apop => self.apop(argument, server),
+            Keyword::Auth => return self.auth(argument, server),
             _ => Err(Refusal::InvalidState),
         };
 
@@ -192,8 +196,31 @@ impl Session {
         }
     }
 
+    /// Whether a login may begin.
+    fn may_log_in(&self, server: &impl Server) -> Result<(), Refusal> {
+        if self.state != State::Start {
+            Err(Refusal::InvalidState)
+        } else if server.policy().starttls == StartTls::Only && !server.tls() {
+            Err(Refusal::TlsRequired)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// STLS (RFC 2595, section 4).
+    fn stls(&mut self, server: &mut impl Server) -> Result<(), Refusal> {
+        if server.tls() || server.policy().starttls == StartTls::Off {
+            return Err(Refusal::TlsUnavailable);
+        }
+        self.state = State::Start;
+        server.start_tls();
+
+        Ok(())
+    }
+
     /// USER name (RFC 1939, section 7).
     fn user(&mut self, argument: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
+        self.may_log_in(server)?;
         let name = without_leading_spaces(argument);
         if name.is_empty() {
             return Err(Refusal::InvalidArguments);
@@ -204,8 +231,48 @@ impl Session {
         Ok(())
     }
 
+    /// PASS string (RFC 1939, section 7).
+    fn pass(&mut self, argument: &[u8], server: &mut impl Server) -> Result<(), Refusal> {
+        if mem::take(&mut self.state) != State::User {
+            return Err(Refusal::InvalidState);
+        }
+        if argument.is_empty() {
+            return Err(Refusal::InvalidArguments);
+        }
+        server.authenticate(&Credentials {
+            method: Method::Plain,
+            login: Login::Kept,
+            secret: credentials::password(argument)?,
+        });
+
+        Ok(())
+    }
+
+    /// APOP name digest (RFC 1939, section 7).
+    fn apop(&mut self, argument: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
+        self.may_log_in(server)?;
+        if !server.policy().methods.apop {
+            return Err(Refusal::UnsupportedMethod);
+        }
+
+        let (name, digest) = split_word(argument);
+        if digest.is_empty() {
+            return Err(Refusal::InvalidArguments);
+        }
+        server.authenticate(&Credentials {
+            method: Method::Apop,
+            login: Login::Given(credentials::login(name)?),
+            secret: credentials::digest(digest)?,
+        });
+
+        Ok(())
+    }
+
     /// AUTH [mechanism [initial-response]] (RFC 5034, section 4).
     fn auth(&mut self, argument: &mut [u8], server: &mut impl Server) {
+        if let Err(reason) = self.may_log_in(server) {
+            return self.refuse(reason, Some(Keyword::Auth.log_text()), server);
+        }
         let (name, response) = split_word(argument);
         if name.is_empty() {
             return server.reply_mechanisms();
@@ -238,7 +305,6 @@ impl Session {
     }
 
     /// The answer to a challenge.
-    #[inline(never)]
     fn exchange(&mut self, line: &mut [u8], server: &mut impl Server) {
         let (mechanism, answered) = match mem::take(&mut self.state) {
             State::Exchange(mechanism) => (
@@ -283,45 +349,6 @@ impl Session {
 /// The second message of AUTH LOGIN.
 fn login_password(text: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
     server.authenticate(&login::credentials(base64::decode(text)?)?);
-
-    Ok(())
-}
-
-/// STLS (RFC 2595, section 4).
-fn start_tls(server: &mut impl Server) -> Result<(), Refusal> {
-    if server.tls() || server.policy().starttls == StartTls::Off {
-        return Err(Refusal::TlsUnavailable);
-    }
-    server.start_tls();
-
-    Ok(())
-}
-
-/// PASS string (RFC 1939, section 7).
-fn pass(argument: &[u8], server: &mut impl Server) -> Result<(), Refusal> {
-    if argument.is_empty() {
-        return Err(Refusal::InvalidArguments);
-    }
-    server.authenticate(&Credentials {
-        method: Method::Plain,
-        login: Login::Kept,
-        secret: credentials::password(argument)?,
-    });
-
-    Ok(())
-}
-
-/// APOP name digest (RFC 1939, section 7).
-fn apop(argument: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
-    if !server.policy().methods.apop {
-        return Err(Refusal::UnsupportedMethod);
-    }
-
-    let (name, digest) = split_word(argument);
-    if digest.is_empty() {
-        return Err(Refusal::InvalidArguments);
-    }
-    server.authenticate(&apop::credentials(name, digest)?);
 
     Ok(())
 }
