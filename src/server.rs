@@ -19,6 +19,8 @@ pub struct Server<'s> {
     conf: &'s ServerConf,
     kept: &'s mut Kept,
     output: Output<'s>,
+    /// Whether there was more input behind a line.
+    pipelined: bool,
     next: Next,
 }
 
@@ -30,7 +32,8 @@ impl<'s> Server<'s> {
         memory: &'s mut [u8; OUTPUT],
     ) -> Self {
         let conf = connection.conf();
-        Self { connection, conf, kept, output: Output::new(memory), next: Next::Read }
+        let output = Output::new(memory);
+        Self { connection, conf, kept, output, pipelined: false, next: Next::Read }
     }
 
     /// What is to be done next.
@@ -71,12 +74,7 @@ impl<'s> Server<'s> {
             if input.is_empty() || self.next != Next::Read || !self.has_room() {
                 return input;
             }
-            // The replies to a client that pipelines may go in several sends:
-            // none is to wait for the acknowledgement of the one before.
-            if let Err(fault) = self.connection.send_without_delay() {
-                self.next = fault.into();
-                return input;
-            }
+            self.pipelined = true;
         }
     }
 
@@ -99,6 +97,14 @@ impl<'s> Server<'s> {
     fn send(&mut self) {
         let output = self.output.bytes();
         if output.is_empty() {
+            return;
+        }
+        // The replies to a client that pipelines may go in several sends: none
+        // is to wait for the acknowledgement of the one before.
+        if self.pipelined
+            && let Err(fault) = self.connection.send_without_delay()
+        {
+            self.next = fault.into();
             return;
         }
         if self.connection.tls() {
