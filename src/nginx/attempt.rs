@@ -24,12 +24,12 @@ pub struct Attempt {
 
 struct Head {
     buf: ngx_buf_t,
-    /// The length of the login.
-    login: usize,
-    /// The length of the secret.
-    secret: usize,
-    /// How many bytes of what the client has sent ahead are in the page.
-    ahead: usize,
+    login: ngx_str_t,
+    /// Its pointer is null if there is none.
+    secret: ngx_str_t,
+    /// How many bytes behind the head are in use: login, secret, and what the
+    /// client has sent ahead if that is in the page.
+    used: usize,
     /// The memory of `buf` in place of the page, if they are too many for that.
     large: Option<Bytes>,
 }
@@ -47,23 +47,17 @@ impl Attempt {
         // SAFETY: the block is new, aligned for any type, and has room for what
         // is written; all zeros are a valid ngx_buf_t.
         unsafe {
-            let behind = head.add(1).cast::<u8>().as_ptr();
-            behind.copy_from_nonoverlapping(login.as_ptr(), login.len());
-            behind.add(login.len()).copy_from_nonoverlapping(secret.as_ptr(), secret.len());
-            let start = behind.add(credentials);
+            let login = put(head.add(1).cast().as_ptr(), login);
+            let start = login.data.add(login.len);
+            let secret = if secret.is_empty() { ngx_str_t::empty() } else { put(start, secret) };
+            let start = start.add(secret.len);
             let mut buf: ngx_buf_t = mem::zeroed();
             buf.start = start;
             buf.pos = start;
             buf.last = start;
             buf.end = start.add(page_size());
             buf.set_temporary(1);
-            head.write(Head {
-                buf,
-                login: login.len(),
-                secret: secret.len(),
-                ahead: 0,
-                large: None,
-            });
+            head.write(Head { buf, login, secret, used: credentials, large: None });
         }
 
         Ok(Self { head })
@@ -81,7 +75,7 @@ impl Attempt {
         } else {
             // SAFETY: the page has room for them.
             unsafe { head.buf.start.copy_from_nonoverlapping(ahead.as_ptr(), ahead.len()) };
-            head.ahead = ahead.len();
+            head.used = head.used.saturating_add(ahead.len());
         }
         head.buf.pos = head.buf.start;
         // SAFETY: as above.
@@ -93,18 +87,13 @@ impl Attempt {
     /// The login.
     pub const fn login(&self) -> ngx_str_t {
         // SAFETY: the block's invariant.
-        unsafe { ngx_str_t { data: self.behind(), len: (*self.head.as_ptr()).login } }
+        unsafe { (*self.head.as_ptr()).login }
     }
 
     /// The secret; its pointer is null if there is none.
-    pub fn secret(&self) -> ngx_str_t {
+    pub const fn secret(&self) -> ngx_str_t {
         // SAFETY: the block's invariant.
-        let (login, len) = unsafe { ((*self.head.as_ptr()).login, (*self.head.as_ptr()).secret) };
-        if len == 0 {
-            return ngx_str_t::empty();
-        }
-        // SAFETY: as above.
-        ngx_str_t { data: unsafe { self.behind().add(login) }, len }
+        unsafe { (*self.head.as_ptr()).secret }
     }
 
     /// What stands in the buffer.
@@ -123,11 +112,17 @@ impl Attempt {
         // SAFETY: the block's invariant.
         unsafe { &raw mut (*self.head.as_ptr()).buf }
     }
+}
 
-    const fn behind(&self) -> *mut u8 {
-        // SAFETY: the block's invariant.
-        unsafe { self.head.as_ptr().add(1).cast() }
-    }
+/// Puts `bytes` there.
+///
+/// # Safety
+///
+/// There is room for them.
+const unsafe fn put(at: *mut u8, bytes: &[u8]) -> ngx_str_t {
+    // SAFETY: the caller's promise.
+    unsafe { at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    ngx_str_t { data: at, len: bytes.len() }
 }
 
 impl Drop for Attempt {
@@ -136,9 +131,8 @@ impl Drop for Attempt {
         // SAFETY: the block's invariant; it came from malloc() and is not used
         // again.
         unsafe {
-            let Head { login, secret, ahead, large, .. } = self.head.read();
-            let used = login.saturating_add(secret).saturating_add(ahead);
-            explicit_bzero(self.behind().cast(), used);
+            let Head { used, large, .. } = self.head.read();
+            explicit_bzero(self.head.as_ptr().add(1).cast(), used);
             free(self.head.as_ptr().cast());
             drop(large);
         }
