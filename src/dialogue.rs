@@ -1,12 +1,12 @@
 //! From the socket to the `pop3` crate and back: one client's session up to
 //! the login.
 
-use crate::nginx::Fault;
 use crate::nginx::attempt::Attempt;
 use crate::nginx::connection::Connection;
 use crate::nginx::heap::Bytes;
 use crate::nginx::scratch::Lease;
 use crate::nginx::session::Session;
+use crate::nginx::{Fault, NoMemory};
 use crate::server::Server;
 use crate::transfer::{copy_held, receive};
 
@@ -101,9 +101,11 @@ fn send_greeting(connection: &mut Connection<'_>, kept: &mut Kept) -> Result<Nex
 }
 
 /// Begins anew, when the present event is done, after a TLS handshake or a
-/// login that failed.
+/// login that failed: that one is taken back by the event to come ([`take_up`]),
+/// as the mail core is not done with the session yet, and it may have to be closed.
 pub fn resume(mut session: Session<'_>) {
-    let connection = session.connection();
+    let (mut connection, state) = session.parts();
+    state.kept.undone.get_or_insert_default();
     connection.take_input();
     connection.set_action(c"in auth state");
     session.read_soon();
@@ -117,17 +119,21 @@ pub fn read(mut session: Session<'_>) {
     }
 
     let next = match &state.kept.undone {
-        None => serve(&mut connection, state, None).unwrap_or_else(Next::from),
-        Some(_) => take_up(&mut connection, state).unwrap_or_else(Next::from),
+        // It may be the mail core's own reply that is still to be sent, and the
+        // session over then.
+        None if !connection.sending() => {
+            serve(&mut connection, state, None).unwrap_or_else(Next::from)
+        }
+        _ => take_up(&mut connection, state).unwrap_or_else(Next::from),
     };
     match next {
         Next::Read if connection.ready() => session.read_next_round(),
-        Next::Read => session.wait_for_input(),
         next => go_on(session, next),
     }
 }
 
-#[cold]
+/// Inlined: this is how most events end.
+#[inline(always)]
 fn go_on(session: Session<'_>, next: Next) {
     match next {
         Next::Read | Next::Send => session.wait_for_input(),
@@ -167,30 +173,41 @@ fn take_up(connection: &mut Connection<'_>, state: &mut State) -> Result<Next, F
     serve(connection, state, input)
 }
 
-/// Asks the auth server. What the client has sent ahead goes on to the backend
-/// after the login.
-#[cold]
+/// Asks the auth server.
 fn authenticate(mut session: Session<'_>) {
     let (mut connection, state) = session.parts();
-    let Some(attempt) = &mut state.kept.attempt else { return fail(session) };
-    let undone = state.kept.undone.get_or_insert_default();
-
-    undone.next = Next::Read;
-    if let Some(input) = undone.input.take() {
-        if attempt.put_ahead(input.as_slice(), connection.log()).is_err() {
-            return fail(session);
-        }
-        // Or nobody would call for it after a login that fails, if its reply
-        // has gone before Auth-Wait is over (ngx_mail_auth_sleep_handler()).
-        connection.set_ready();
+    let Kept { undone, attempt: Some(attempt), .. } = &mut state.kept else {
+        return fail(session);
+    };
+    if let Some(undone) = undone.take()
+        && hand_on(undone, attempt, &mut connection).is_err()
+    {
+        return fail(session);
     }
     session.authenticate();
 }
 
-/// Tells the client of an error of ours; nothing is answered while that goes.
+/// Has what the client has sent ahead go on to the backend after the login.
 #[cold]
-fn fail(mut session: Session<'_>) {
-    session.parts().1.kept.undone.get_or_insert_default();
+#[inline(never)]
+fn hand_on(
+    undone: Undone,
+    attempt: &mut Attempt,
+    connection: &mut Connection<'_>,
+) -> Result<(), NoMemory> {
+    if let Some(input) = undone.input {
+        attempt.put_ahead(input.as_slice(), connection.log())?;
+        // Or nobody would call for it after a login that fails, if its reply
+        // has gone before Auth-Wait is over (ngx_mail_auth_sleep_handler()).
+        connection.set_ready();
+    }
+
+    Ok(())
+}
+
+/// Tells the client of an error of ours.
+#[cold]
+fn fail(session: Session<'_>) {
     session.internal_error();
 }
 

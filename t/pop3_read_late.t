@@ -1,9 +1,11 @@
 #!/usr/bin/perl
 
-# A login that fails with more behind it, while the client reads late: the
+# A login that fails with more behind it, while the client reads late. The
 # refusal may leave before Auth-Wait is over, and what is behind it has to be
-# answered all the same. Where a client has to stop for that depends on the
-# kernel, so many do, each somewhere else.
+# answered all the same. If the auth server cannot even be asked, the error may be
+# left for later, and nothing may be answered before it or instead of it. Where a
+# client has to stop for that depends on the kernel, so many do, each somewhere
+# else.
 
 ###############################################################################
 
@@ -24,7 +26,7 @@ use POP3Servers;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->has_daemon('python3')->plan(1);
+my $t = Test::Nginx->new()->has(qw/mail/)->has_daemon('python3')->plan(2);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -43,6 +45,13 @@ mail {
         protocol          pop3;
         pop3_capabilities %%LONG%%;
     }
+
+    server {
+        listen            127.0.0.1:8120 sndbuf=4k;
+        protocol          pop3;
+        auth_http         unix:%%TESTDIR%%/nobody.sock:/auth;
+        pop3_max_commands 10000;
+    }
 }
 
 EOC
@@ -56,9 +65,15 @@ $t->run();
 
 ###############################################################################
 
-my $port = port(8110);
+is(late(8110, 'refused'), "\n", 'what is behind a refused login is answered');
+is(late(8120, 'failed'), "\n", 'nothing is answered once there was an error');
 
-is(`python3 -B clients/read_late.py $port`, "\n",
-	'what is behind a refused login is answered');
+###############################################################################
+
+sub late {
+	my ($number, $case) = @_;
+	my $port = port($number);
+	return `python3 -B clients/read_late.py $port $case`;
+}
 
 ###############################################################################

@@ -1,9 +1,11 @@
 #!/usr/bin/python3
-"""Clients that stop to read within earlier replies, each somewhere else, and go on
-while a login of theirs that failed waits. Prints where one had no answer to what
-it had sent behind that login.
+"""Clients that do not read all replies, each another part of them, and send a login
+and more. Prints where one of them did not get what it should:
 
-  read_late.py PORT
+  read_late.py PORT refused   the login waits to fail: what was sent behind it is
+                              answered
+  read_late.py PORT failed    the auth server cannot be asked: nothing is answered
+                              any more
 """
 
 import concurrent.futures
@@ -12,26 +14,40 @@ import socket
 import sys
 import time
 
+LOGIN = b'USER wait@example.com\r\nPASS wrong\r\n'
+# It has no reply before that of the login.
+LOGIN_AT_ONCE = b'AUTH PLAIN AHdhaXRAZXhhbXBsZS5jb20Ad3Jvbmc=\r\n'
+MORE = b'NOOP\r\nNOOP\r\n'
 REFUSED = b'-ERR Invalid login or password\r\n+OK\r\n+OK\r\n'
+FAILED = b'-ERR [SYS/TEMP] internal server error\r\n'
 
 
-def answered(before: int) -> bool:
+def greeted(stack: contextlib.ExitStack) -> socket.socket:
+    client = stack.enter_context(socket.socket())
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.settimeout(4)
+    client.connect(('127.0.0.1', int(sys.argv[1])))
+    while not client.recv(1) == b'\n':
+        pass
+    return client
+
+
+def late(stack: contextlib.ExitStack, before: int) -> socket.socket:
+    """A client that has read so many bytes of its replies."""
+    client = greeted(stack)
+    client.sendall(b'CAPA\r\n' * 4)
+    time.sleep(0.2)
+    while before:
+        before -= len(client.recv(min(512, before)))
+    time.sleep(0.2)
+    return client
+
+
+def refused(before: int) -> bool:
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(socket.socket())
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client.settimeout(4)
-        client.connect(('127.0.0.1', int(sys.argv[1])))
-        while not client.recv(1) == b'\n':
-            pass
-
-        client.sendall(b'CAPA\r\n' * 4)
-        time.sleep(0.2)
-        while before:
-            before -= len(client.recv(min(512, before)))
-        time.sleep(0.2)
-
-        client.sendall(b'USER wait@example.com\r\nPASS wrong\r\nNOOP\r\nNOOP\r\n')
+        client = late(stack, before)
+        client.sendall(LOGIN + MORE)
         time.sleep(0.3)
         tail = b''
         with contextlib.suppress(TimeoutError):
@@ -41,6 +57,28 @@ def answered(before: int) -> bool:
     return False
 
 
-places = range(0, 26000, 300)
+def failed(before: int) -> bool:
+    with contextlib.ExitStack() as stack:
+        client = greeted(stack)
+        # Its replies fill the connection, but for some of these clients.
+        client.sendall(b'NOOP\r\n' * before)
+        time.sleep(0.2)
+        client.sendall(LOGIN_AT_ONCE)
+        time.sleep(0.2)
+        replies = b''
+        # As there is input that nobody read, it may be reset within the replies.
+        with contextlib.suppress(ConnectionError):
+            client.sendall(MORE)
+            time.sleep(0.2)
+            while piece := client.recv(65536):
+                replies += piece
+        return (b'+OK\r\n' * before + FAILED).startswith(replies)
+    return False
+
+
+work, places = {
+    'refused': (refused, range(0, 26000, 300)),
+    'failed': (failed, range(0, 4000, 25)),
+}[sys.argv[2]]
 with concurrent.futures.ThreadPoolExecutor(60) as pool:
-    print(*(place for place, good in zip(places, pool.map(answered, places)) if not good))
+    print(*(place for place, good in zip(places, pool.map(work, places)) if not good))
