@@ -75,8 +75,8 @@ impl From<Fault> for Next {
 /// Sends the greeting.
 pub fn greet(mut session: Session<'_>) {
     let (mut connection, state) = session.parts();
-    connection.start_timer();
     connection.take_input();
+    connection.start_timer();
     let next = send_greeting(&mut connection, &mut state.kept).unwrap_or_else(Next::from);
     connection.set_action(c"in auth state");
 
@@ -89,13 +89,10 @@ pub fn greet(mut session: Session<'_>) {
 }
 
 fn send_greeting(connection: &mut Connection<'_>, kept: &mut Kept) -> Result<Next, Fault> {
-    if connection.conf().policy.methods.challenge() {
-        connection.make_challenge()?;
-    }
     let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
     let (_, memory) = lease.memory(None, connection.log())?;
     let mut server = Server::new(connection.reborrow(), kept, memory);
-    server.greet();
+    server.greet()?;
 
     Ok(server.next())
 }

@@ -41,17 +41,17 @@ impl<'s> Server<'s> {
         self.next
     }
 
-    /// Sends the greeting, with the challenge if one was made.
-    pub fn greet(&mut self) {
-        let challenge = self.connection.challenge();
-        if challenge.is_empty() {
-            self.output.push(reply::GREETING);
+    /// Sends the greeting, with a challenge if a method needs one.
+    pub fn greet(&mut self) -> Result<(), NoMemory> {
+        if self.conf.policy.methods.challenge() {
+            self.output.push(reply::GREETING_PREFIX);
+            self.output.push(self.connection.make_challenge()?);
         } else {
-            self.output.push(reply::GREETING.strip_suffix(reply::CRLF).unwrap_or_default());
-            self.output.push(b" ");
-            self.output.push(challenge);
+            self.output.push(reply::GREETING);
         }
         self.send();
+
+        Ok(())
     }
 
     /// Answers the lines at the head of `input` until something else is to be

@@ -13,8 +13,12 @@ pub const PASSWORD_PROMPT: &[u8] = b"+ UGFzc3dvcmQ6\r\n";
 /// section 4).
 pub const EMPTY_CHALLENGE: &[u8] = b"+ \r\n";
 
-/// The greeting; a challenge goes before its CRLF, behind a space.
+/// The greeting.
 pub const GREETING: &[u8] = b"+OK POP3 ready\r\n";
+
+/// What goes before the challenge in a greeting that has one (RFC 1939,
+/// section 7).
+pub const GREETING_PREFIX: &[u8] = b"+OK POP3 ready ";
 
 /// What goes before a SASL challenge (RFC 5034, section 4).
 pub const CHALLENGE_PREFIX: &[u8] = b"+ ";

@@ -134,13 +134,13 @@ impl<'a> Connection<'a> {
         unsafe { (*self.session()).out.len != 0 }
     }
 
-    /// Makes the challenge of APOP and CRAM-MD5.
-    pub fn make_challenge(&mut self) -> Result<(), NoMemory> {
+    /// Makes the challenge of APOP and CRAM-MD5 ([`Connection::challenge`]).
+    pub fn make_challenge(&mut self) -> Result<&[u8], NoMemory> {
         // SAFETY: the invariant.
         let rc = unsafe {
             ngx_mail_salt(self.session(), self.raw.as_ptr(), self.core_conf().cast_mut())
         };
-        if rc == NGX_OK as isize { Ok(()) } else { Err(NoMemory) }
+        if rc == NGX_OK as isize { Ok(self.challenge()) } else { Err(NoMemory) }
     }
 
     /// The challenge with its CRLF, as it goes into the greeting; empty if

@@ -1,7 +1,5 @@
 //! What nginx's mail core calls.
 
-use core::ptr::NonNull;
-
 use nginx_sys::{ngx_connection_t, ngx_event_t};
 
 use super::mail::{
@@ -46,11 +44,9 @@ impl Protocol {
 
 /// A client has connected; TLS, if the port has it, is up.
 unsafe extern "C" fn init_session(s: *mut ngx_mail_session_t, _c: *mut ngx_connection_t) {
-    let Some(raw) = NonNull::new(s) else { return };
-
     // SAFETY: the mail core gives a live session of a server whose protocol
     // is ours, and does nothing more with it after this call.
-    match unsafe { Session::start(raw) } {
+    match unsafe { Session::start(s) } {
         Ok(session) => dialogue::greet(session),
         // SAFETY: as above.
         Err(_) => unsafe { ngx_mail_session_internal_server_error(s) },

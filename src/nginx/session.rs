@@ -33,15 +33,14 @@ impl<'a> Session<'a> {
     ///
     /// # Safety
     ///
-    /// `raw` is a live session of a server that has our configuration, in its
+    /// `session` is a live session of a server that has our configuration, in its
     /// init_session callback. Nothing else uses it for `'a`.
-    pub unsafe fn start(raw: NonNull<ngx_mail_session_t>) -> Result<Self, NoMemory> {
+    pub unsafe fn start(session: *mut ngx_mail_session_t) -> Result<Self, NoMemory> {
         // SAFETY: the caller's promise: the session's connection and pool are
         // live, and its ctx array has a place for each mail module. The pool
         // aligns what it gives for any type, and runs the cleanup before it
         // frees that memory.
         unsafe {
-            let session = raw.as_ptr();
             let pool = (*(*session).connection).pool;
             let cleanup = NonNull::new(ngx_pool_cleanup_add(pool, size_of::<Place>()))
                 .ok_or(NoMemory)?
