@@ -83,7 +83,7 @@ def about(nginx: Path) -> str:
     model = next((line.partition(':')[2].strip() for line in processor
                   if line.startswith('model name')), os.uname().machine)
     return (f"{version.rpartition(' ')[2].strip()}, {model}, "
-            f'Linux {os.uname().release.split('-')[0]}, {datetime.date.today()}')
+            f'Linux {os.uname().release.partition("-")[0]}, {datetime.date.today()}')
 
 
 TEXT = '''# C module and this module
