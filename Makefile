@@ -33,6 +33,7 @@ check: build  ## Check formatting, lints, the house rules and the licenses
 	@tools/deps check
 	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t' ! -name '*.py') .ci/run demo/demo demo/dovecot demo/fill packaging/load-test
 	shellcheck -s sh -e SC1091,SC2034,SC2154 config config.make auto/requirements
+	pyflakes3 bench t/clients tools
 	cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --locked check bans licenses sources
 
