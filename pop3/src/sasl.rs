@@ -37,7 +37,7 @@ impl Mechanism {
 
     /// Takes a name in any case; nothing if it is unknown.
     pub fn parse(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|mechanism| mechanism.name().eq_ignore_ascii_case(name))
+        Self::ALL.into_iter().find(|mechanism| same(mechanism.name(), name))
     }
 
     /// The name to log.
@@ -49,6 +49,13 @@ impl Mechanism {
             Self::External => c"AUTH EXTERNAL",
         }
     }
+}
+
+/// Whether two names differ in nothing but case. All bytes are looked at, so
+/// that the compiler takes several at once.
+fn same(known: &'static [u8], name: &[u8]) -> bool {
+    known.len() == name.len()
+        && known.iter().zip(name).fold(true, |same, (a, b)| same & a.eq_ignore_ascii_case(b))
 }
 
 /// The methods of the `pop3_auth` directive.
@@ -87,5 +94,29 @@ impl Methods {
     /// Whether a method needs a challenge in the greeting.
     pub const fn challenge(&self) -> bool {
         self.apop || self.cram_md5
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_in_any_case_and_nothing_else() {
+        for mechanism in Mechanism::ALL {
+            let name = mechanism.name();
+            assert_eq!(Mechanism::parse(&name.to_ascii_lowercase()), Some(mechanism));
+            assert_eq!(Mechanism::parse(&name[1..]), None);
+            assert_eq!(Mechanism::parse(&[name, b" "].concat()), None);
+
+            for at in 0..name.len() {
+                for byte in 0..=u8::MAX {
+                    let mut other = name.to_vec();
+                    other[at] = byte;
+                    let known = other.eq_ignore_ascii_case(name);
+                    assert_eq!(Mechanism::parse(&other).is_some(), known, "{byte:#x} at {at}");
+                }
+            }
+        }
     }
 }
