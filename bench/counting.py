@@ -27,7 +27,14 @@ OWN = re.compile(r'''
 # What a compiler or callgrind adds to a function's name.
 SUFFIX = re.compile(r"(?:\.(?:isra|part|constprop|cold)(?:\.\d+)?)*(?:'\d+)?$")
 
-Profile = collections.Counter[tuple[str, str]]
+class Place(NamedTuple):
+    """An instruction. The address is that in the file."""
+    binary: str
+    function: str
+    address: int
+
+
+Profile = collections.Counter[Place]
 
 
 class Instructions(NamedTuple):
@@ -37,39 +44,39 @@ class Instructions(NamedTuple):
 
 @functools.cache
 def profile(bench: Bench, side: Side, work: Work, few: int, many: int) -> Profile:
-    """What each function costs, for the work that many have more than few."""
+    """How often each instruction runs, for the work that many have more than few."""
     counted = run_callgrind(bench, side, work, many)
     counted.subtract(run_callgrind(bench, side, work, few))
     return counted
 
 
-def is_own(side: Side, binary: str, function: str) -> bool:
+def is_own(side: Side, place: Place) -> bool:
     """Whatever is linked into this module counts for it."""
-    return binary == str(side.module) or OWN.fullmatch(SUFFIX.sub('', function)) is not None
+    return (place.binary == str(side.module)
+            or OWN.fullmatch(SUFFIX.sub('', place.function)) is not None)
 
 
 def instructions(bench: Bench, side: Side, work: Work, few: int, many: int) -> Instructions:
     """Instructions in user space, for each piece of work."""
     counted = profile(bench, side, work, few, many)
-    own = sum(cost for (binary, function), cost in counted.items()
-              if is_own(side, binary, function))
+    own = sum(count for place, count in counted.items() if is_own(side, place))
     return Instructions(own / (many - few), counted.total() / (many - few))
 
 
 def run_callgrind(bench: Bench, side: Side, work: Work, count: int) -> Profile:
     folder = bench.new_folder()
     out = folder.with_suffix('.callgrind')
-    with bench.worker(side, folder, 'valgrind', '--tool=callgrind',
-                      f'--callgrind-out-file={out}') as worker:
+    with bench.worker(side, folder, 'valgrind', '--tool=callgrind', '--dump-instr=yes',
+                      '--dump-line=no', f'--callgrind-out-file={out}') as worker:
         bench.load.run(worker, work, count)
     return read_callgrind(out)
 
 
 def read_callgrind(out: Path) -> Profile:
-    """Gives the cost of each function, in each binary, without what it calls."""
     profile: Profile = collections.Counter()
     names: dict[str, str] = {}
-    place = {'ob': '', 'fn': ''}
+    within = {'ob': '', 'fn': ''}
+    address = 0
     called = False
     total = None
     for line in out.read_text().splitlines():
@@ -78,20 +85,29 @@ def read_callgrind(out: Path) -> Profile:
             # "(7) name" at first, and then "(7)"; binaries are numbered apart.
             number, _, name = value.partition(' ')
             full = names.setdefault(key[-2:] + number, name)
-            if key in place:
-                place[key] = full
+            if key in within:
+                within[key] = full
         elif key == 'calls' and equals:
             called = True
-        elif line[:1] in ('+', '-', '*') or line[:1].isdigit():
+        elif line[:1] in ('0', '+', '-', '*'):
+            position, _, count = line.partition(' ')
+            address = moved(address, position)
             # The line after a call has the cost of what was called.
             if not called:
-                profile[place['ob'], place['fn']] += int(line.split()[1])
+                profile[Place(within['ob'], within['fn'], address)] += int(count)
             called = False
         elif line.startswith('totals:'):
             total = int(line.split()[1])
     if total != profile.total():
         raise Trouble(f'callgrind has counted {total} instructions, and {profile.total()} were read')
     return profile
+
+
+def moved(address: int, position: str) -> int:
+    """The address that a position means: most are told by their distance."""
+    if position.startswith('0x'):
+        return int(position, 16)
+    return address if position == '*' else address + int(position)
 
 
 @functools.cache

@@ -1,36 +1,56 @@
-"""Where the module's own instructions for a login go."""
+"""Where the module's own instructions for a command and for a login go."""
 
+import collections
 import re
-from typing import NamedTuple
+import subprocess
+from pathlib import Path
+from typing import Iterable, NamedTuple
 
 from bench import Bench
-from counting import instructions, is_own, profile
-from figures import LOGINS, ONE_BY_ONE, Figure
-from load import logins
+from counting import Place, instructions, is_own, profile
+from figures import FIGURES, ONE_BY_ONE
+from load import Work, logins
 
-METHODS = {'USER/PASS': 'user-pass', 'PLAIN': 'plain-initial', 'LOGIN': 'login',
-           'EXTERNAL': 'external-initial', 'APOP': 'apop', 'CRAM-MD5': 'cram-md5'}
 
-# How many lines a client sends for each.
-LINES = (2, 1, 3, 1, 1, 2)
+class Kind(NamedTuple):
+    """What somebody sends, and how many lines that is."""
+    name: str
+    figure: str
+    work: Work
+    few: int
+    more: int
+    lines: int
 
-BASE64 = 'The `base64` crate'
-MEMCHR = 'The `memchr` crate'
-CHECKS = 'Checking names, passwords and digests'
-GREETING = 'The session, the greeting'
 
-# A function is of the first part that it fits. What the compiler has put into
-# another function is where that is.
+def login(name: str, method: str, lines: int) -> Kind:
+    return Kind(name, f'Own instructions per login, {name}', logins(method), 20, 400, lines)
+
+
+KINDS = (
+    Kind('NOOP, CAPA', 'Own instructions per command', ONE_BY_ONE, 200, 8000, 1),
+    login('USER/PASS', 'user-pass', 2),
+    login('PLAIN', 'plain-initial', 1),
+    login('LOGIN', 'login', 3),
+    login('EXTERNAL', 'external-initial', 1),
+    login('APOP', 'apop', 1),
+    login('CRAM-MD5', 'cram-md5', 2),
+)
+
+COMMANDS = 'Commands, mechanisms, states'
+
+# An instruction is of the first part that fits its function or one of those that
+# this one was put into.
 PARTS = {
-    BASE64: r'pop3::sasl::base64::(?:en|de)code_group',
-    MEMCHR: r'memchr::.*',
-    'Around `base64`': r'pop3::sasl::base64::.*',
-    CHECKS: r'pop3::credentials::.*',
-    'Commands and mechanisms': r'pop3::.*',
-    GREETING: r'.*::init_session|ngx_mail_salt',
-    'Handing it to the auth server': r'.*::authenticate|.*::go_on',
-    'Wiping it and giving it back': r'.*drop.*',
-    'Events: reading, lines, sending': r'.*',
+    'The `base64` crate': r'pop3::sasl::base64::(?:en|de)code_group',
+    'The `memchr` crate': r'memchr::',
+    'Around `base64`: groups, padding, wiping': r'pop3::sasl::base64::',
+    'Checking names, passwords, digests': r'pop3::credentials::(?:login|password|digest|holds)',
+    'The session, the greeting': r'.*::init_session|ngx_mail_salt',
+    'Keeping a login for the next line': r'.*::(?:keep_login|copy_login)',
+    'Handing it to the auth server': r'.*::(?:authenticate|copy_credentials)',
+    'Wiping it and giving it back': r'.*(?:drop_state|::drop_in_place|::Drop>::drop)',
+    COMMANDS: r'pop3::(?:command|sasl|session)::',
+    'Events: reading, lines, sending': r'',
 }
 
 
@@ -40,28 +60,56 @@ class Row(NamedTuple):
 
 
 def measure(bench: Bench) -> list[Row]:
-    few, many = 20, 20 + bench.scaled(400)
-    c, ours = bench.sides
-    columns = []
-    for method in METHODS.values():
-        column = dict.fromkeys(PARTS, 0.0)
-        for (binary, function), cost in profile(bench, ours, logins(method), few, many).items():
-            if is_own(ours, binary, function):
-                part = next(name for name, fits in PARTS.items() if re.fullmatch(fits, function))
-                column[part] += cost / (many - few)
-        columns.append(column)
-    rows = [Row(name, [column[name] for column in columns]) for name in PARTS]
-
-    a_command = instructions(bench, ours, ONE_BY_ONE, 200, 200 + bench.scaled(8000)).own
-    least = [sum(column[name] for name in (BASE64, MEMCHR, CHECKS, GREETING)) + lines * a_command
-             for column, lines in zip(columns, LINES)]
-    goals = [figure.goal.bound * (instructions(bench, c, work, few, many).own
-                                  if figure.goal.of == 'ratio' else 1)
-             for figure, work in zip(own_figures(), map(logins, METHODS.values()))]
-    return [*rows, Row('Sum', [sum(column.values()) for column in columns]),
-            Row('Least', least), Row('Goal', goals)]
+    columns = [of_kind(bench, kind) for kind in KINDS]
+    rows = [Row(part, [column[part] for column in columns]) for part in PARTS]
+    sums = [sum(column.values()) for column in columns]
+    command = columns[0][COMMANDS]
+    least = [total - column[COMMANDS] + kind.lines * command
+             for total, column, kind in zip(sums, columns, KINDS)]
+    return [*rows, Row('Sum', sums), Row('Least', least),
+            Row('Goal', [goal(bench, kind) for kind in KINDS])]
 
 
-def own_figures() -> list[Figure]:
-    return [figure for name in METHODS for figure in LOGINS
-            if figure.name == f'Own instructions per login, {name}']
+def of_kind(bench: Bench, kind: Kind) -> dict[str, float]:
+    ours = bench.sides[1]
+    more = bench.scaled(kind.more)
+    counted = profile(bench, ours, kind.work, kind.few, kind.few + more)
+    own = {place: count for place, count in counted.items() if is_own(ours, place)}
+    within = functions(ours.module, own)
+    column = dict.fromkeys(PARTS, 0.0)
+    for place, count in own.items():
+        column[part(within[place])] += count / more
+    return column
+
+
+def functions(module: Path, places: Iterable[Place]) -> dict[Place, list[str]]:
+    """The functions that the instructions are from, each with those that the
+    compiler has put it into."""
+    here = {place for place in places if place.binary == str(module)}
+    said = subprocess.run(['addr2line', '-a', '-C', '-f', '-i', '-e', module], check=True, text=True,
+                          input='\n'.join(hex(place.address) for place in here), capture_output=True)
+    found: dict[int, list[str]] = collections.defaultdict(list)
+    lines = iter(said.stdout.splitlines())
+    address = 0
+    for line in lines:
+        if line.startswith('0x'):
+            address = int(line, 16)
+        else:
+            found[address].append(line)
+            # Its file and line.
+            next(lines)
+    return {place: found[place.address] if place in here else [place.function] for place in places}
+
+
+def part(within: list[str]) -> str:
+    return next(name for name, fits in PARTS.items()
+                if any(re.match(fits, function) for function in within))
+
+
+def goal(bench: Bench, kind: Kind) -> float:
+    goal = next(figure.goal for figure in FIGURES if figure.name == kind.figure)
+    if goal.of != 'ratio':
+        return goal.bound
+    c = bench.sides[0]
+    more = bench.scaled(kind.more)
+    return goal.bound * instructions(bench, c, kind.work, kind.few, kind.few + more).own
