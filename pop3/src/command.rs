@@ -133,9 +133,13 @@ impl<'a> Command<'a> {
     /// Takes a line apart; nothing if its keyword is unknown.
     #[inline(always)]
     pub fn parse(line: &'a mut [u8]) -> Option<Self> {
-        let (keyword, argument) = match *line {
-            [a, b, c, d] | [a, b, c, d, b' ', ..] => (Keyword::parse(&[a, b, c, d])?, 5),
-            [t, o, p] | [t, o, p, b' ', ..] if [t, o, p].eq_ignore_ascii_case(b"TOP") => {
+        let of_four = match *line {
+            [a, b, c, d] | [a, b, c, d, b' ', ..] => Keyword::parse(&[a, b, c, d]),
+            _ => None,
+        };
+        let (keyword, argument) = match (of_four, &*line) {
+            (Some(keyword), _) => (keyword, 5),
+            (None, &[t, o, p] | &[t, o, p, b' ', ..]) if [t, o, p].eq_ignore_ascii_case(b"TOP") => {
                 (Keyword::Top, 4)
             }
             _ => return None,
@@ -237,6 +241,7 @@ mod tests {
     fn the_argument_starts_after_one_space() {
         assert_eq!(parse("PASS  a b "), Some((Keyword::Pass, b" a b ".to_vec())));
         assert_eq!(parse("PASS "), Some((Keyword::Pass, Vec::new())));
+        assert_eq!(parse("TOP "), Some((Keyword::Top, Vec::new())));
     }
 
     #[test]
