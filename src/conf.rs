@@ -4,6 +4,7 @@ use core::ffi::CStr;
 
 use nginx_sys::{NGX_CONF_1MORE, NGX_CONF_TAKE1, ngx_str_t};
 use pop3::capability::{self, Unfit};
+use pop3::command::Keyword;
 use pop3::{Capabilities, Methods, Policy, StartTls};
 
 use crate::nginx::conf::{Conf, Directive, Refused, Strings, page_size, parse_number, parse_size};
@@ -242,11 +243,13 @@ impl Directive for ClientBuffer {
         }
 
         let value = cf.value(0).unwrap_or(ngx_str_t::empty());
-        let Some(size) = parse_size(value).filter(|&size| (1..=MAX_LINE).contains(&size)) else {
+        let Some(size) =
+            parse_size(value).filter(|size| (Keyword::ALONE..=MAX_LINE).contains(size))
+        else {
             return Err(cf.refuse(
                 c"invalid size",
                 value.as_bytes(),
-                c"in the \"pop3_client_buffer\" directive, use a number of bytes from 1 to 1m, \
+                c"in the \"pop3_client_buffer\" directive, use a number of bytes from 6 to 1m, \
                   such as \"4k\"",
             ));
         };

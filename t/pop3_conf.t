@@ -21,7 +21,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(469);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(481);
 
 my $conf = <<'EOC';
 %%TEST_GLOBALS%%
@@ -146,7 +146,7 @@ is_warned("pop3_capabilities TOP $_->[0];", 'pop3_capabilities', $_->[1],
 is_taken("pop3_client_buffer $_;") for qw/255 256 4k 1m 16K/;
 
 is_refused("pop3_client_buffer $_;", 'pop3_client_buffer', "\"$_\"")
-	for qw/0 0k x 4kb -1 1.5k 2m 1048577 4g 99999999999999999999 k/;
+	for qw/0 0k 1 5 x 4kb -1 1.5k 2m 1048577 4g 99999999999999999999 k/;
 is_refused('pop3_client_buffer "";', 'pop3_client_buffer', '""');
 is_refused('pop3_client_buffer;', 'pop3_client_buffer',
 	'number of arguments');
@@ -156,7 +156,7 @@ is_refused("pop3_client_buffer 4k;\npop3_client_buffer 8k;",
 	'pop3_client_buffer', 'duplicate');
 
 is_warned("pop3_client_buffer $_;", 'pop3_client_buffer', "\"$_\"", '255')
-	for qw/1 128 254/;
+	for qw/6 128 254/;
 
 # pop3_max_commands
 
