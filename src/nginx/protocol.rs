@@ -72,13 +72,13 @@ unsafe extern "C" fn auth_state(event: *mut ngx_event_t) {
 /// The client has sent something, the time is over, or output that was waited
 /// for has gone.
 pub unsafe extern "C" fn read_event(event: *mut ngx_event_t) {
-    // SAFETY: session.rs sets this handler on sessions for which init_session
+    // SAFETY: connection.rs sets this handler on sessions for which init_session
     // was called; nginx does nothing more with the session after this call.
     dialogue::read(unsafe { Session::from_event(event) });
 }
 
 /// After STLS, the client has sent something or the time is over.
 pub unsafe extern "C" fn handshake_event(event: *mut ngx_event_t) {
-    // SAFETY: as in read_event().
+    // SAFETY: as in read_event(), but that session.rs sets it.
     dialogue::start_tls(unsafe { Session::from_event(event) });
 }

@@ -109,8 +109,8 @@ impl<'a> Session<'a> {
     }
 
     /// Asks the auth server (ngx_mail_auth()), which goes on to the backend.
-    /// If the login fails and the session is kept, `auth_state` is called
-    /// after the reply has been sent.
+    /// If the login fails and the session is kept, `auth_state` is called after
+    /// Auth-Wait, even if not all of the reply has been sent by then.
     pub fn authenticate(self) {
         let connection = self.connection;
         // SAFETY: the invariant.
