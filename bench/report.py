@@ -130,9 +130,9 @@ the compiler has put that into another one; those of `core` are their caller's.
 *Least* is what is left if commands, mechanisms and states take no more for each
 line than for a NOOP or CAPA: a login has to be read, decoded, checked, kept if the
 secret comes in a line of its own, handed to nginx with a page to relay through,
-wiped and given back. A goal below that is out of reach. The `base64` crate takes
-260 instructions for each 32 characters or a part of them, and is not ours to
-change; nor is `memchr`.
+wiped and given back. A goal below that is out of reach unless one of those is
+given up. The `base64` crate takes 260 instructions for each 32 characters or a part
+of them, and is not ours to change; nor is `memchr`.
 
 ## From 1 to {most:,} connections
 

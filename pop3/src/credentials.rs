@@ -101,6 +101,7 @@ pub fn password(password: &[u8]) -> Result<Secret<'_>, Refusal> {
 /// # Errors
 ///
 /// [`Refusal::InvalidDigest`]
+// Or the compiler makes a call of it and takes its result apart byte by byte.
 #[inline(always)]
 pub fn digest(digest: &[u8]) -> Result<Secret<'_>, Refusal> {
     // Of a length that the compiler knows: it looks at all of them at once.

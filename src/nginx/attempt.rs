@@ -17,8 +17,9 @@ use super::log::Log;
 pub struct Attempt {
     /// A live block from malloc(): a `Head`, behind it the login, the secret and
     /// a page, to each of which it points. `buf` is within that page or `large`,
-    /// and its bytes from `pos` to `last` are initialized. nginx keeps pointers into the block: once it is
-    /// at work with them (ngx_mail_auth()), no reference is made to the head.
+    /// and its bytes from `pos` to `last` are initialized. nginx keeps pointers
+    /// into the block: once it is at work with them (ngx_mail_auth()), no
+    /// reference is made to the head.
     head: NonNull<Head>,
 }
 
