@@ -151,19 +151,13 @@ impl Directive for Auth {
         let mut index = 0_usize;
         while let Some(value) = cf.value(index) {
             index = index.saturating_add(1);
-            let method = match value.as_bytes() {
-                b"plain" => &mut methods.plain,
-                b"apop" => &mut methods.apop,
-                b"cram-md5" => &mut methods.cram_md5,
-                b"external" => &mut methods.external,
-                other => {
-                    return Err(cf.refuse(
-                        c"invalid method",
-                        other,
-                        c"in the \"pop3_auth\" directive, use \"plain\", \"apop\", \"cram-md5\" \
-                          or \"external\"",
-                    ));
-                }
+            let Some(method) = methods.named(value.as_bytes()) else {
+                return Err(cf.refuse(
+                    c"invalid method",
+                    value.as_bytes(),
+                    c"in the \"pop3_auth\" directive, use \"plain\", \"apop\", \"cram-md5\" or \
+                      \"external\"",
+                ));
             };
             if core::mem::replace(method, true) {
                 cf.warn(c"duplicate method", value.as_bytes(), c"in the \"pop3_auth\" directive");

@@ -112,10 +112,12 @@ is_taken('');
 # pop3_auth
 
 is_taken("pop3_auth $_;") for qw/plain apop cram-md5 external/,
-	'plain apop cram-md5 external', 'external plain';
+	'plain apop cram-md5 external', 'external plain',
+	# as nginx has its values: in any case
+	'PLAIN APOP', 'Cram-MD5 EXTERNAL';
 
 is_refused("pop3_auth $_;", 'pop3_auth', "\"$_\"", 'cram-md5')
-	for qw/login PLAIN none cram_md5 scram-sha-256 plainer/;
+	for qw/login none cram_md5 scram-sha-256 plainer/;
 is_refused('pop3_auth plain gssapi;', 'pop3_auth', '"gssapi"');
 is_refused('pop3_auth "";', 'pop3_auth', '""');
 is_refused('pop3_auth;', 'pop3_auth', 'number of arguments');

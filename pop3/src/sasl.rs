@@ -73,6 +73,19 @@ pub struct Methods {
 }
 
 impl Methods {
+    /// The method of that name in the directive, in any case: nginx compares such
+    /// values so (ngx_conf_set_bitmask_slot()). Nothing if it is unknown.
+    pub fn named(&mut self, name: &[u8]) -> Option<&mut bool> {
+        [
+            (&b"plain"[..], &mut self.plain),
+            (b"apop", &mut self.apop),
+            (b"cram-md5", &mut self.cram_md5),
+            (b"external", &mut self.external),
+        ]
+        .into_iter()
+        .find_map(|(known, on)| known.eq_ignore_ascii_case(name).then_some(on))
+    }
+
     /// The mechanisms to announce.
     pub fn mechanisms(&self) -> impl Iterator<Item = Mechanism> {
         Mechanism::ALL.into_iter().filter(|mechanism| match mechanism {
@@ -100,6 +113,24 @@ impl Methods {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn methods_by_name() {
+        let none = Methods::default();
+        for (name, expected) in [
+            ("plain", Methods { plain: true, ..none }),
+            ("APOP", Methods { apop: true, ..none }),
+            ("Cram-MD5", Methods { cram_md5: true, ..none }),
+            ("external", Methods { external: true, ..none }),
+        ] {
+            let mut methods = none;
+            *methods.named(name.as_bytes()).unwrap() = true;
+            assert_eq!(methods, expected);
+        }
+        for name in ["", "login", "plainx", "cram_md5"] {
+            assert_eq!(none.clone().named(name.as_bytes()), None);
+        }
+    }
 
     #[test]
     fn names_in_any_case_and_nothing_else() {
