@@ -305,6 +305,8 @@ logs_in('EXTERNAL without padding', %external,
 logs_in('EXTERNAL with =', %unnamed, lines => ['AUTH EXTERNAL =' => $ok]);
 logs_in('EXTERNAL with an empty response', %unnamed,
 	lines => ['AUTH EXTERNAL' => $user_prompt, '' => $ok]);
+logs_in('EXTERNAL with = as the response', %unnamed,
+	lines => ['AUTH EXTERNAL' => $user_prompt, '=' => $ok]);
 
 session();
 

@@ -295,7 +295,6 @@ impl Session {
             }
             // The server goes first: there is no initial response.
             (_, Mechanism::CramMd5) => Err(Refusal::InvalidArguments),
-            ([b'='], _) => self.message(mechanism, &mut [], server),
             (response, _) => self.message(mechanism, response, server),
         };
 
@@ -330,7 +329,7 @@ impl Session {
         text: &mut [u8],
         server: &mut impl Server,
     ) -> Result<(), Refusal> {
-        let message = base64::decode(text)?;
+        let message = decode(text)?;
 
         match mechanism {
             Mechanism::Plain => server.authenticate(&plain::credentials(message)?),
@@ -348,7 +347,7 @@ impl Session {
 
 /// The second message of AUTH LOGIN.
 fn login_password(text: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
-    server.authenticate(&login::credentials(base64::decode(text)?)?);
+    server.authenticate(&login::credentials(decode(text)?)?);
 
     Ok(())
 }

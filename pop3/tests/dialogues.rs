@@ -104,6 +104,21 @@ fn an_empty_initial_response_is_no_login() {
 }
 
 #[test]
+fn quirk_an_equals_sign_as_an_empty_answer() {
+    for (exchange, outcome) in [
+        ("AUTH EXTERNAL\r\n=", authenticate(Method::External, Some(""), "")),
+        ("AUTH PLAIN\r\n=", Noted::Refuse(Refusal::InvalidMessage)),
+        ("AUTH LOGIN\r\n=", Noted::Refuse(Refusal::InvalidLogin)),
+        ("AUTH LOGIN Ym9i\r\n=", Noted::Refuse(Refusal::InvalidPassword)),
+        ("AUTH CRAM-MD5\r\n=", Noted::Refuse(Refusal::InvalidMessage)),
+        ("AUTH EXTERNAL\r\n==", Noted::Refuse(Refusal::InvalidBase64)),
+    ] {
+        let noted = play_whole(format!("{exchange}\r\n").as_bytes());
+        assert_eq!(noted.last(), Some(&outcome), "{exchange}");
+    }
+}
+
+#[test]
 fn methods_that_are_off() {
     let policy = Policy { methods: Methods::default(), ..POLICY };
     let off = Noted::Refuse(Refusal::UnsupportedMethod);
