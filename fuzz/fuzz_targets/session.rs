@@ -126,7 +126,7 @@ fn check_logins(lines: &[Option<&[u8]>], noted: &[Noted], policy: &Policy, tls: 
                 kept = None;
             }
             // Between USER and PASS, but not between the two messages of LOGIN.
-            Noted::Reply(OK) | Noted::Capabilities if kept == Some(OK) => {}
+            Noted::Reply(OK) | Noted::Capabilities | Noted::Mechanisms if kept == Some(OK) => {}
             _ => kept = None,
         }
     }

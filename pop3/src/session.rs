@@ -196,17 +196,6 @@ impl Session {
         }
     }
 
-    /// Whether a login may begin.
-    fn may_log_in(&self, server: &impl Server) -> Result<(), Refusal> {
-        if self.state != State::Start {
-            Err(Refusal::InvalidState)
-        } else if server.policy().starttls == StartTls::Only && !server.tls() {
-            Err(Refusal::TlsRequired)
-        } else {
-            Ok(())
-        }
-    }
-
     /// STLS (RFC 2595, section 4).
     fn stls(&mut self, server: &mut impl Server) -> Result<(), Refusal> {
         if server.tls() || server.policy().starttls == StartTls::Off {
@@ -220,7 +209,7 @@ impl Session {
 
     /// USER name (RFC 1939, section 7).
     fn user(&mut self, argument: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
-        self.may_log_in(server)?;
+        may_log_in(server)?;
         let name = without_leading_spaces(argument);
         if name.is_empty() {
             return Err(Refusal::InvalidArguments);
@@ -250,7 +239,7 @@ impl Session {
 
     /// APOP name digest (RFC 1939, section 7).
     fn apop(&mut self, argument: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
-        self.may_log_in(server)?;
+        may_log_in(server)?;
         if !server.policy().methods.apop {
             return Err(Refusal::UnsupportedMethod);
         }
@@ -259,6 +248,7 @@ impl Session {
         if digest.is_empty() {
             return Err(Refusal::InvalidArguments);
         }
+        self.state = State::Start;
         server.authenticate(&Credentials {
             method: Method::Apop,
             login: Login::Given(credentials::login(name)?),
@@ -270,7 +260,7 @@ impl Session {
 
     /// AUTH [mechanism [initial-response]] (RFC 5034, section 4).
     fn auth(&mut self, argument: &mut [u8], server: &mut impl Server) {
-        if let Err(reason) = self.may_log_in(server) {
+        if let Err(reason) = may_log_in(server) {
             return self.refuse(reason, Some(Keyword::Auth.log_text()), server);
         }
         let (name, response) = split_word(argument);
@@ -284,6 +274,7 @@ impl Session {
             return self.refuse(Refusal::UnsupportedMethod, Some(command), server);
         };
 
+        self.state = State::Start;
         let answered = match (response, mechanism) {
             ([], _) => {
                 self.state = State::Exchange(mechanism);

@@ -145,14 +145,42 @@ fn user_takes_the_rest_of_the_line_and_pass_all_of_it() {
 #[test]
 fn commands_between_user_and_pass() {
     assert_eq!(
-        play_whole(b"USER a\r\nNOOP\r\nCAPA\r\nPASS b\r\nUSER a\r\nUSER b\r\nPASS c\r\n"),
+        play_whole(b"USER a\r\nNOOP\r\nCAPA\r\nAUTH\r\nPASS b\r\nPASS c\r\n"),
         [
             keep("a", OK),
             Noted::Reply(OK),
             Noted::Capabilities,
+            Noted::Mechanisms,
             authenticate(Method::Plain, None, "b"),
-            keep("a", OK),
             Noted::Refuse(Refusal::InvalidState),
+        ]
+    );
+}
+
+#[test]
+fn a_login_takes_the_place_of_one_that_was_begun() {
+    assert_eq!(
+        play_whole(b"USER a\r\nUSER b\r\nPASS c\r\n"),
+        [keep("a", OK), keep("b", OK), authenticate(Method::Plain, None, "c")]
+    );
+    assert_eq!(
+        play_whole(b"USER a\r\nAUTH PLAIN dGVzdAB0ZXN0AHRlc3Q=\r\nPASS c\r\n")[1..],
+        [authenticate(Method::Plain, Some("test"), "test"), Noted::Refuse(Refusal::InvalidState)]
+    );
+    assert_eq!(
+        play_whole(b"USER a\r\nAUTH LOGIN Ym9i\r\nc2VjcmV0\r\nPASS c\r\n")[1..],
+        [
+            keep("bob", PASSWORD_PROMPT),
+            authenticate(Method::Plain, None, "secret"),
+            Noted::Refuse(Refusal::InvalidState),
+        ]
+    );
+    let policy = Policy { max_line: 255, ..POLICY };
+    let apop = b"USER a\r\nAPOP mrose c4c9334bac560ecc979e58001b3e22fb\r\nPASS c\r\n";
+    assert_eq!(
+        play(apop, &[], &policy, false)[1..],
+        [
+            authenticate(Method::Apop, Some("mrose"), "c4c9334bac560ecc979e58001b3e22fb"),
             Noted::Refuse(Refusal::InvalidState),
         ]
     );
