@@ -242,7 +242,7 @@ impl pop3::Server for Server<'_> {
         self.output.push(refused.reason.reply());
         self.connection.log().client(refused.reason.log_text(), refused.command);
         if refused.close {
-            if refused.reason != Refusal::TooManyCommands {
+            if !refused.reason.is_final() {
                 self.connection.log().client(c"client sent too many invalid commands", None);
             }
             self.next = Next::Close;

@@ -267,6 +267,7 @@ fn check_limits(conversation: &[Noted], policy: &Policy) {
         let commands_end = counted.commands > policy.max_commands;
         match action {
             Noted::Close(Refusal::TooManyCommands) => assert!(commands_end),
+            Noted::Close(Refusal::HttpRequest) => assert_eq!(conversation.len(), 1),
             Noted::Close(reason) => assert!(errors_end && !commands_end, "{reason:?}"),
             Noted::Refuse(Refusal::Cancelled) => assert!(in_exchange, "nothing to cancel"),
             _ => assert!(!errors_end && !commands_end, "{action:?} over a limit"),

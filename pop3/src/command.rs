@@ -98,6 +98,24 @@ impl Keyword {
         }
     }
 
+    /// The keyword that a line begins with, and where its argument begins; nothing
+    /// if it is unknown.
+    #[inline(always)]
+    fn first(line: &[u8]) -> Option<(Self, usize)> {
+        let of_four = match *line {
+            [a, b, c, d] | [a, b, c, d, b' ', ..] => Self::parse(&[a, b, c, d]),
+            _ => None,
+        };
+
+        match (of_four, line) {
+            (Some(keyword), _) => Some((keyword, 5)),
+            (None, &[t, o, p] | &[t, o, p, b' ', ..]) if [t, o, p].eq_ignore_ascii_case(b"TOP") => {
+                Some((Self::Top, 4))
+            }
+            _ => None,
+        }
+    }
+
     /// The name to log.
     pub const fn log_text(self) -> &'static CStr {
         match self {
@@ -133,20 +151,22 @@ impl<'a> Command<'a> {
     /// Takes a line apart; nothing if its keyword is unknown.
     #[inline(always)]
     pub fn parse(line: &'a mut [u8]) -> Option<Self> {
-        let of_four = match *line {
-            [a, b, c, d] | [a, b, c, d, b' ', ..] => Keyword::parse(&[a, b, c, d]),
-            _ => None,
-        };
-        let (keyword, argument) = match (of_four, &*line) {
-            (Some(keyword), _) => (keyword, 5),
-            (None, &[t, o, p] | &[t, o, p, b' ', ..]) if [t, o, p].eq_ignore_ascii_case(b"TOP") => {
-                (Keyword::Top, 4)
-            }
-            _ => return None,
-        };
+        let (keyword, argument) = Keyword::first(line)?;
 
         Some(Self { keyword, argument: line.get_mut(argument..).unwrap_or_default() })
     }
+}
+
+/// Whether a line is the head of an HTTP/1 request (RFC 9112, section 3): a word
+/// that is no command here, a target and the version.
+pub fn is_http_request(line: &[u8]) -> bool {
+    let [request @ .., b' ', b'H', b'T', b'T', b'P', b'/', b'1', b'.', b'0'..=b'9'] = line else {
+        return false;
+    };
+    let mut words = request.split(|&byte| byte == b' ');
+
+    matches!((words.next(), words.next(), words.next()), (Some([_, ..]), Some([_, ..]), None))
+        && Keyword::first(line).is_none()
 }
 
 /// Parts an argument at the spaces behind its first word; there are none around
@@ -257,6 +277,31 @@ mod tests {
             let mut argument = argument.as_bytes().to_vec();
             let (first, second) = split_word(&mut argument);
             assert_eq!((&*first, &*second), (word.as_bytes(), rest.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn rfc_9112_request_line() {
+        for line in ["GET / HTTP/1.1", "POST /a?b=c HTTP/1.0", "OPTIONS * HTTP/1.1", "x y HTTP/1.9"]
+        {
+            assert!(is_http_request(line.as_bytes()), "{line}");
+        }
+        for line in [
+            "GET / HTTP/2",
+            "GET / HTTP/1.x",
+            "GET / HTTP/1.1 ",
+            "GET /HTTP/1.1",
+            "GET  HTTP/1.1",
+            "GET a b HTTP/1.1",
+            " / HTTP/1.1",
+            "/ HTTP/1.1",
+            " HTTP/1.1",
+            "HTTP/1.1",
+            "USER ann HTTP/1.1",
+            "top 1 HTTP/1.1",
+            "",
+        ] {
+            assert!(!is_http_request(line.as_bytes()), "{line}");
         }
     }
 

@@ -14,6 +14,9 @@ pub enum Refusal {
     InvalidArguments,
     /// The line is longer than the limit; it was skipped.
     LineTooLong,
+    /// The head of an HTTP request as the first line: a browser can be made to
+    /// send POP3 commands in the body of one.
+    HttpRequest,
     /// More commands before the login than allowed.
     TooManyCommands,
     /// Logging in needs TLS first (`starttls only`).
@@ -46,6 +49,7 @@ impl Refusal {
             Self::InvalidState => b"-ERR command not valid in this state\r\n",
             Self::InvalidArguments => b"-ERR invalid arguments\r\n",
             Self::LineTooLong => b"-ERR line too long\r\n",
+            Self::HttpRequest => b"-ERR this is not an HTTP server\r\n",
             Self::TooManyCommands => b"-ERR too many commands\r\n",
             Self::TlsRequired => b"-ERR STLS required first\r\n",
             Self::TlsUnavailable => b"-ERR STLS not available\r\n",
@@ -67,6 +71,7 @@ impl Refusal {
             Self::InvalidState => c"client sent command not valid in this state",
             Self::InvalidArguments => c"client sent invalid arguments",
             Self::LineTooLong => c"client sent too long line",
+            Self::HttpRequest => c"client sent HTTP request",
             Self::TooManyCommands => c"client sent too many commands",
             Self::TlsRequired => c"client tried to log in before STLS",
             Self::TlsUnavailable => c"client sent STLS that is not available",
@@ -79,6 +84,11 @@ impl Refusal {
             Self::InvalidDigest => c"client sent invalid digest",
             Self::Cancelled => c"client cancelled authentication",
         }
+    }
+
+    /// Whether the session ends with it, whatever the limits are.
+    pub const fn is_final(self) -> bool {
+        matches!(self, Self::HttpRequest | Self::TooManyCommands)
     }
 
     /// Whether it counts towards `max_errors`.

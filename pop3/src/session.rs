@@ -5,7 +5,7 @@ use core::mem;
 use core::ops::ControlFlow::{self, Break, Continue};
 
 use crate::command::{
-    Command, Keyword, split_word, without_leading_spaces, without_trailing_spaces,
+    Command, Keyword, is_http_request, split_word, without_leading_spaces, without_trailing_spaces,
 };
 use crate::line::{Line, Lines};
 use crate::sasl::{base64, cram_md5, external, login, plain};
@@ -138,7 +138,11 @@ impl Session {
         let (line, taken) = self.lines.next(input, server.policy().max_line);
         match line {
             Some(Line::Text(text)) if self.takes_command() => {
-                self.command(Command::parse(text), server);
+                if self.is_new() && is_http_request(text) {
+                    self.refuse(Refusal::HttpRequest, None, server);
+                } else {
+                    self.command(Command::parse(text), server);
+                }
             }
             Some(Line::Text(text)) => self.exchange(text, server),
             Some(Line::TooLong) => self.refuse(Refusal::LineTooLong, None, server),
@@ -152,6 +156,11 @@ impl Session {
         matches!(self.state, State::Start | State::User)
     }
 
+    /// Whether no line has been answered yet.
+    const fn is_new(&self) -> bool {
+        self.commands == 0 && self.errors == 0
+    }
+
     #[cold]
     fn refuse(
         &mut self,
@@ -162,8 +171,8 @@ impl Session {
         self.state = State::Start;
         self.errors = self.errors.saturating_add(reason.is_error().into());
 
-        let close = reason == Refusal::TooManyCommands
-            || (reason.is_error() && self.errors >= server.policy().max_errors);
+        let close =
+            reason.is_final() || (reason.is_error() && self.errors >= server.policy().max_errors);
         server.refuse(&Refused { reason, command, close });
     }
 

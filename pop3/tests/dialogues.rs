@@ -187,6 +187,18 @@ fn a_login_takes_the_place_of_one_that_was_begun() {
 }
 
 #[test]
+fn an_http_request_ends_the_session_if_it_comes_first() {
+    let request = b"POST / HTTP/1.1\r\nUSER a\r\n";
+    assert_eq!(play_whole(request)[0], Noted::Close(Refusal::HttpRequest));
+
+    for before in ["NOOP", "bad", "AUTH PLAIN\r\n*"] {
+        let noted = play_whole(format!("{before}\r\nGET / HTTP/1.1\r\n").as_bytes());
+        assert_eq!(noted.last(), Some(&Noted::Refuse(Refusal::UnknownCommand)), "{before}");
+    }
+    assert_eq!(play_whole(b"USER a HTTP/1.1\r\n"), [keep("a HTTP/1.1", OK)]);
+}
+
+#[test]
 fn rfc_2595_stls_forgets_the_user() {
     assert_eq!(
         play_whole(b"USER a\r\nSTLS\r\nPASS b\r\n"),
