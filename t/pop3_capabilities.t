@@ -183,31 +183,31 @@ sub methods {
 
 my $s = session(8110, 'default');
 
-capa($s, 'default', qw/TOP USER UIDL/, 'SASL PLAIN LOGIN');
+capa($s, 'default', qw/TOP USER UIDL RESP-CODES/, 'SASL PLAIN LOGIN');
 methods($s, 'default', qw/PLAIN LOGIN/);
 
-is_deeply([multiline($s, 'capa')], [@begin, qw/TOP USER UIDL/,
+is_deeply([multiline($s, 'capa')], [@begin, qw/TOP USER UIDL RESP-CODES/,
 	'SASL PLAIN LOGIN', @end], 'keyword in lower case');
-is_deeply([multiline($s, 'CaPa anything')], [@begin, qw/TOP USER UIDL/,
+is_deeply([multiline($s, 'CaPa anything')], [@begin, qw/TOP USER UIDL RESP-CODES/,
 	'SASL PLAIN LOGIN', @end], 'CAPA with an argument');
 is_deeply([multiline($s, 'auth')], [@methods, qw/PLAIN LOGIN/, @end],
 	'auth in lower case');
 
 $s->print("CAPA\x0a");
-is_deeply([multiline($s)], [@begin, qw/TOP USER UIDL/, 'SASL PLAIN LOGIN',
+is_deeply([multiline($s)], [@begin, qw/TOP USER UIDL RESP-CODES/, 'SASL PLAIN LOGIN',
 	@end], 'bare LF');
 
 $s->send('CAPA');
 $s->check(qr/^\+OK Capability list follows\x0d\x0a\z/,
 	'first line ends in CRLF');
 $s->check(qr/^TOP\x0d\x0a\z/, 'line of the list ends in CRLF');
-replies($s, 3);
+replies($s, 4);
 $s->check(qr/^\.\x0d\x0a\z/, 'dot ends in CRLF');
 
 # after USER
 
 like(command($s, 'USER test@example.com'), qr/^\+OK/, 'USER');
-capa($s, 'after USER', qw/TOP USER UIDL/, 'SASL PLAIN LOGIN');
+capa($s, 'after USER', qw/TOP USER UIDL RESP-CODES/, 'SASL PLAIN LOGIN');
 like(command($s, 'STLS'), qr/^-ERR/, 'STLS is refused without starttls');
 
 # order as configured, SASL in the module's order
@@ -217,14 +217,14 @@ my $greeting = qr/^\+OK POP3 ready $salt\x0d\x0a\z/;
 $s = session(8120, 'all', $greeting);
 
 capa($s, 'all', 'UIDL', 'EXPIRE 60', 'TOP', 'user', 'X-Last',
-	'SASL PLAIN LOGIN CRAM-MD5 EXTERNAL');
+	'RESP-CODES', 'SASL PLAIN LOGIN CRAM-MD5 EXTERNAL');
 methods($s, 'all', qw/PLAIN LOGIN CRAM-MD5 EXTERNAL/);
 
 # one method alone
 
 $s = session(8121, 'apop', $greeting);
 
-capa($s, 'apop', qw/TOP USER UIDL/);
+capa($s, 'apop', qw/TOP USER UIDL RESP-CODES/);
 methods($s, 'apop');
 
 $s = session(8122, 'cram-md5', $greeting);
@@ -234,7 +234,7 @@ methods($s, 'cram-md5', qw/CRAM-MD5/);
 
 $s = session(8123, 'external');
 
-capa($s, 'external', qw/TOP USER UIDL/, 'SASL EXTERNAL');
+capa($s, 'external', qw/TOP USER UIDL RESP-CODES/, 'SASL EXTERNAL');
 methods($s, 'external', qw/EXTERNAL/);
 
 # a challenge is fresh
@@ -252,13 +252,13 @@ is(scalar keys %seen, 3, 'each session has a challenge of its own');
 
 $s = session(8130, 'starttls on');
 
-capa($s, 'starttls on', qw/TOP USER UIDL/, 'SASL PLAIN LOGIN', 'STLS');
+capa($s, 'starttls on', qw/TOP USER UIDL RESP-CODES/, 'SASL PLAIN LOGIN', 'STLS');
 methods($s, 'starttls on', qw/PLAIN LOGIN/);
 
 like(command($s, 'STLS'), qr/^\+OK/, 'starttls on - STLS');
 ok(starttls($s), 'starttls on - handshake');
 
-capa($s, 'starttls on, in TLS', qw/TOP USER UIDL/, 'SASL PLAIN LOGIN');
+capa($s, 'starttls on, in TLS', qw/TOP USER UIDL RESP-CODES/, 'SASL PLAIN LOGIN');
 methods($s, 'starttls on, in TLS', qw/PLAIN LOGIN/);
 like(command($s, 'STLS'), qr/^-ERR/, 'starttls on - second STLS is refused');
 
@@ -266,7 +266,7 @@ like(command($s, 'STLS'), qr/^-ERR/, 'starttls on - second STLS is refused');
 
 $s = session(8131, 'starttls only');
 
-capa($s, 'starttls only', qw/TOP UIDL STLS/);
+capa($s, 'starttls only', qw/TOP UIDL RESP-CODES STLS/);
 like(command($s, 'USER test@example.com'), qr/^-ERR/,
 	'starttls only - USER is refused');
 like(command($s, 'AUTH'), qr/^-ERR/, 'starttls only - AUTH is refused');
@@ -277,7 +277,7 @@ like(command($s, 'NOOP'), qr/^\+OK/, 'starttls only - NOOP');
 like(command($s, 'stls now'), qr/^\+OK/, 'starttls only - STLS');
 ok(starttls($s), 'starttls only - handshake');
 
-capa($s, 'starttls only, in TLS', qw/TOP user UIDL/, 'SASL PLAIN LOGIN');
+capa($s, 'starttls only, in TLS', qw/TOP user UIDL RESP-CODES/, 'SASL PLAIN LOGIN');
 methods($s, 'starttls only, in TLS', qw/PLAIN LOGIN/);
 like(command($s, 'USER test@example.com'), qr/^\+OK/,
 	'starttls only, in TLS - USER');
@@ -285,11 +285,11 @@ like(command($s, 'USER test@example.com'), qr/^\+OK/,
 # TLS from the start, and TLS with nothing for SASL
 
 $s = session(8995, 'ssl');
-capa($s, 'ssl', qw/TOP USER UIDL/, 'SASL PLAIN LOGIN');
+capa($s, 'ssl', qw/TOP USER UIDL RESP-CODES/, 'SASL PLAIN LOGIN');
 like(command($s, 'STLS'), qr/^-ERR/, 'ssl - STLS is refused');
 
 $s = session(8132, 'starttls on, apop', $greeting);
-capa($s, 'starttls on, apop', qw/TOP USER UIDL STLS/);
+capa($s, 'starttls on, apop', qw/TOP USER UIDL RESP-CODES STLS/);
 
 undef $s;
 
@@ -316,7 +316,7 @@ $s = session(8120, 'inner list', $salted);
 capa($s, 'inner list', qw/X-INNER/, 'SASL CRAM-MD5');
 
 $s = session(8121, 'inner methods');
-capa($s, 'inner methods', qw/TOP X-OUTER/, 'SASL PLAIN LOGIN EXTERNAL');
+capa($s, 'inner methods', qw/TOP X-OUTER RESP-CODES/, 'SASL PLAIN LOGIN EXTERNAL');
 methods($s, 'inner methods', qw/PLAIN LOGIN EXTERNAL/);
 
 ###############################################################################

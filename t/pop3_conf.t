@@ -251,7 +251,7 @@ for ([8110, 3], [8120, 5]) {
 	$s->read();
 
 	is_deeply([multiline($s, 'CAPA')], ['+OK Capability list follows', 'TOP',
-		'X-LAST', 'SASL PLAIN LOGIN', '.'],
+		'X-LAST', 'RESP-CODES', 'SASL PLAIN LOGIN', '.'],
 		"what is ignored is announced by the module alone - $commands");
 
 	is(scalar(grep { command($s, 'NOOP') =~ /^\+OK/ } 2 .. $commands),

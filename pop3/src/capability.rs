@@ -17,6 +17,9 @@ pub enum StartTls {
 /// The names announced when the configuration has none.
 pub const DEFAULT: [&[u8]; 3] = [b"TOP", b"USER", b"UIDL"];
 
+/// The capability of servers whose replies may have a response code.
+const RESPONSE_CODES: &[u8] = b"RESP-CODES";
+
 /// What a server announces.
 #[derive(Clone, Copy, Debug)]
 pub struct Capabilities<'a, N> {
@@ -75,7 +78,8 @@ fn is_tag(name: &[u8], tag: &[u8]) -> bool {
 
 impl<'a, 'n, N: Iterator<Item = &'n [u8]> + Clone> Capabilities<'a, N> {
     /// Writes the answer to CAPA, piece by piece. Before TLS under `starttls
-    /// only` it holds neither USER nor SASL.
+    /// only` it holds neither USER nor SASL. RESP-CODES is in it, as replies may
+    /// have a response code (RFC 2449, section 8).
     pub fn write(&self, tls: bool, mut put: impl FnMut(&[u8])) {
         let login = tls || self.starttls != StartTls::Only;
 
@@ -85,6 +89,10 @@ impl<'a, 'n, N: Iterator<Item = &'n [u8]> + Clone> Capabilities<'a, N> {
                 put(name);
                 put(b"\r\n");
             }
+        }
+        if !self.names.clone().any(|name| is_tag(name, RESPONSE_CODES)) {
+            put(RESPONSE_CODES);
+            put(b"\r\n");
         }
         if login && self.methods.mechanisms().next().is_some() {
             put(b"SASL");
@@ -132,7 +140,7 @@ mod tests {
         assert_eq!(
             capa(&["UIDL", "EXPIRE NEVER", "USER"], ALL, StartTls::Off, false),
             "+OK Capability list follows\r\nUIDL\r\nEXPIRE NEVER\r\nUSER\r\n\
-             SASL PLAIN LOGIN CRAM-MD5 EXTERNAL\r\n.\r\n"
+             RESP-CODES\r\nSASL PLAIN LOGIN CRAM-MD5 EXTERNAL\r\n.\r\n"
         );
     }
 
@@ -147,7 +155,7 @@ mod tests {
         let names = ["TOP", "User", "USERS"];
         assert_eq!(
             capa(&names, ALL, StartTls::Only, false),
-            "+OK Capability list follows\r\nTOP\r\nUSERS\r\nSTLS\r\n.\r\n"
+            "+OK Capability list follows\r\nTOP\r\nUSERS\r\nRESP-CODES\r\nSTLS\r\n.\r\n"
         );
         assert!(capa(&names, ALL, StartTls::Only, true).contains("\r\nUser\r\n"));
     }
@@ -156,7 +164,15 @@ mod tests {
     fn no_sasl_line_without_mechanism() {
         assert_eq!(
             capa(&["TOP"], APOP, StartTls::Off, false),
-            "+OK Capability list follows\r\nTOP\r\n.\r\n"
+            "+OK Capability list follows\r\nTOP\r\nRESP-CODES\r\n.\r\n"
+        );
+    }
+
+    #[test]
+    fn rfc_2449_response_codes_are_announced_once() {
+        assert_eq!(
+            capa(&["resp-codes", "TOP"], APOP, StartTls::Off, false),
+            "+OK Capability list follows\r\nresp-codes\r\nTOP\r\n.\r\n"
         );
     }
 
