@@ -44,6 +44,9 @@ pub enum Unfit {
     Sasl,
     /// It is STLS, which the list gets from `starttls`.
     Stls,
+    /// It is UTF8, whose command belongs before the login (RFC 6856, section 2)
+    /// and is refused there.
+    Utf8,
 }
 
 /// Checks a configured capability.
@@ -66,6 +69,9 @@ pub fn check(name: &[u8]) -> Result<(), Unfit> {
     }
     if is_tag(name, b"STLS") {
         return Err(Unfit::Stls);
+    }
+    if is_tag(name, b"UTF8") {
+        return Err(Unfit::Utf8);
     }
 
     Ok(())
@@ -185,6 +191,7 @@ mod tests {
             (b".", Unfit::LeadingDot),
             (b"sasl PLAIN", Unfit::Sasl),
             (b"STLS", Unfit::Stls),
+            (b"UTF8 USER", Unfit::Utf8),
         ] {
             assert_eq!(check(name), Err(unfit));
         }
