@@ -187,19 +187,10 @@ impl Directive for CapabilityList {
             index = index.saturating_add(1);
             match capability::check(value.as_bytes()) {
                 Ok(()) => list.push(value)?,
-                Err(Unfit::Sasl) => cf.warn(
-                    c"capability",
-                    value.as_bytes(),
-                    c"in the \"pop3_capabilities\" directive is ignored: SASL is announced with \
-                      the methods of \"pop3_auth\"",
-                ),
-                Err(Unfit::Stls) => cf.warn(
-                    c"capability",
-                    value.as_bytes(),
-                    c"in the \"pop3_capabilities\" directive is ignored: STLS is announced when \
-                      \"starttls\" is on",
-                ),
-                Err(unfit) => return Err(refuse_capability(cf, value.as_bytes(), unfit)),
+                Err(unfit) => match reason_to_ignore(unfit) {
+                    Some(reason) => cf.warn(c"capability", value.as_bytes(), reason),
+                    None => return Err(refuse_capability(cf, value.as_bytes(), unfit)),
+                },
             }
         }
 
@@ -207,11 +198,33 @@ impl Directive for CapabilityList {
     }
 }
 
+/// Why a capability that nginx's own module takes is left out of the list, if it
+/// need not be refused.
+fn reason_to_ignore(unfit: Unfit) -> Option<&'static CStr> {
+    match unfit {
+        Unfit::Empty => {
+            Some(c"in the \"pop3_capabilities\" directive is ignored: there is nothing to announce")
+        }
+        Unfit::Sasl => Some(
+            c"in the \"pop3_capabilities\" directive is ignored: SASL is announced with the \
+              methods of \"pop3_auth\"",
+        ),
+        Unfit::Stls => Some(
+            c"in the \"pop3_capabilities\" directive is ignored: STLS is announced when \
+              \"starttls\" is on",
+        ),
+        Unfit::Utf8 => Some(
+            c"in the \"pop3_capabilities\" directive is ignored: the UTF8 command belongs before \
+              the login and is refused there",
+        ),
+        Unfit::ControlCharacter | Unfit::LeadingDot => None,
+    }
+}
+
 fn refuse_capability(cf: &mut Conf<'_>, value: &[u8], unfit: Unfit) -> Refused {
     // A line break in the message would make it look like two.
     let printable = value.split(u8::is_ascii_control).next().unwrap_or_default();
     let reason: &CStr = match unfit {
-        Unfit::Empty => c"in the \"pop3_capabilities\" directive: it is empty",
         Unfit::LeadingDot => {
             c"in the \"pop3_capabilities\" directive: a line that starts with a dot ends the list"
         }

@@ -128,7 +128,6 @@ is_warned('pop3_auth plain plain;', 'pop3_auth', '"plain"', 'duplicate');
 is_taken("pop3_capabilities $_;") for 'TOP', 'TOP USER UIDL',
 	'"EXPIRE 60" "LOGIN-DELAY 900"', 'X-SASL STLSX', '"IMPLEMENTATION a.b"';
 
-is_refused('pop3_capabilities TOP "";', 'pop3_capabilities', 'empty');
 is_refused('pop3_capabilities TOP .;', 'pop3_capabilities', '"."', 'dot');
 is_refused('pop3_capabilities .TOP;', 'pop3_capabilities', '".TOP"', 'dot');
 is_refused("pop3_capabilities TOP \"UI$_->[1]DL\";", 'pop3_capabilities',
@@ -141,7 +140,8 @@ is_refused('pop3_capabilities;', 'pop3_capabilities', 'number of arguments');
 is_warned("pop3_capabilities TOP $_->[0];", 'pop3_capabilities', $_->[1],
 	$_->[2]) for ['SASL', '"SASL"', 'pop3_auth'],
 		['"sasl PLAIN LOGIN"', '"sasl PLAIN LOGIN"', 'pop3_auth'],
-		['STLS', '"STLS"', 'starttls'], ['stls', '"stls"', 'starttls'];
+		['STLS', '"STLS"', 'starttls'], ['stls', '"stls"', 'starttls'],
+		['UTF8', '"UTF8"', 'before the login'], ['""', '""', 'nothing'];
 
 # pop3_client_buffer
 
