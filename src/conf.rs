@@ -4,6 +4,7 @@ use core::ffi::CStr;
 
 use nginx_sys::{NGX_CONF_1MORE, NGX_CONF_TAKE1, ngx_str_t};
 use pop3::capability::{self, Unfit};
+use pop3::challenge::{self, UnfitName};
 use pop3::command::Keyword;
 use pop3::{Capabilities, Methods, Policy, StartTls};
 
@@ -77,9 +78,12 @@ impl ServerConf {
     ///
     /// # Errors
     ///
-    /// The capability list is too long.
+    /// A reply cannot hold the server's name, or is too long with that or with
+    /// the capability list.
     pub fn merge(&mut self, parent: &Self, cf: &mut Conf<'_>) -> Result<(), Refused> {
-        cf.take_pop3_over();
+        if !cf.take_pop3_over() {
+            return Ok(());
+        }
 
         self.methods = self.methods.or(parent.methods);
         self.capabilities = self.capabilities.or(parent.capabilities);
@@ -98,7 +102,8 @@ impl ServerConf {
             max_commands: limit(self.max_commands.unwrap_or(MAX_COMMANDS)),
         };
 
-        self.make_replies(cf, server.name_length)
+        check_name(cf, server.name.as_bytes(), &self.policy.methods)?;
+        self.make_replies(cf, server.name.len)
     }
 
     fn make_replies(&mut self, cf: &mut Conf<'_>, server_name: usize) -> Result<(), Refused> {
@@ -131,6 +136,28 @@ impl ServerConf {
 
         Ok(())
     }
+}
+
+fn check_name(cf: &mut Conf<'_>, name: &[u8], methods: &Methods) -> Result<(), Refused> {
+    challenge::check_name(name, methods).map_err(|unfit| {
+        let reason = match unfit {
+            UnfitName::ControlCharacter => {
+                c"in the \"server_name\" directive: it holds a control character (CR, LF, NUL or \
+                  another) after this text, which a reply cannot hold"
+            }
+            UnfitName::Delimiter => {
+                c"in the \"server_name\" directive: the challenge of the methods \"apop\" and \
+                  \"cram-md5\" can hold no \"<\", \">\" or space, use a host name"
+            }
+        };
+        cf.refuse(c"invalid server name", before_control(name), reason)
+    })
+}
+
+/// A value up to its first control character: a line break in a message would
+/// make it look like two.
+fn before_control(value: &[u8]) -> &[u8] {
+    value.split(u8::is_ascii_control).next().unwrap_or_default()
 }
 
 /// A limit on what a session counts: it never counts to more than this.
@@ -222,8 +249,6 @@ fn reason_to_ignore(unfit: Unfit) -> Option<&'static CStr> {
 }
 
 fn refuse_capability(cf: &mut Conf<'_>, value: &[u8], unfit: Unfit) -> Refused {
-    // A line break in the message would make it look like two.
-    let printable = value.split(u8::is_ascii_control).next().unwrap_or_default();
     let reason: &CStr = match unfit {
         Unfit::LeadingDot => {
             c"in the \"pop3_capabilities\" directive: a line that starts with a dot ends the list"
@@ -234,7 +259,7 @@ fn refuse_capability(cf: &mut Conf<'_>, value: &[u8], unfit: Unfit) -> Refused {
         }
     };
 
-    cf.refuse(c"invalid capability", printable, reason)
+    cf.refuse(c"invalid capability", before_control(value), reason)
 }
 
 /// `pop3_client_buffer size;`

@@ -211,6 +211,44 @@ like($output, qr/\[emerg\].*"pop3_capabilities".*"server_name".*8k.* in /,
 
 is($status, 0, 'replies that fit - are taken') or diag($output);
 
+# a name that the greeting or the challenge cannot hold
+
+for my $c ('\r', '\n', "\x0a", "\x00") {
+	my $name = sprintf 'name with %s', $c =~ s/(\W)/sprintf '%02x', ord $1/ger;
+
+	($status, $output) = conf('SERVER', "server_name \"mail$c+OK\";");
+
+	is($status, 1, "$name - is refused");
+	like($output, qr/\[emerg\] .*"mail" .*"server_name" .*control char.* in /,
+		"$name - is told");
+}
+
+for my $method (qw/apop cram-md5/) {
+	for my $name ('a<b', 'a>b', 'a b') {
+		($status, $output) = conf('SERVER',
+			"server_name \"$name\"; pop3_auth plain $method;");
+
+		is($status, 1, "name $name with $method - is refused");
+		like($output, qr/\[emerg\] .*"$name" .*"server_name" .*host name in /,
+			"name $name with $method - is told");
+	}
+}
+
+is_taken('server_name "a b";');
+
+# another protocol is none of the module's business
+
+for my $text ("$long;", 'server_name ' . 'x' x 4060 . ';',
+	"server_name \"a\x01<\";\npop3_auth apop;")
+{
+	my ($name) = $text =~ /^(\S+)/;
+
+	($status, $output) = nginx_test($t,
+		$conf =~ s/protocol(\s+)pop3/protocol$1imap/r =~ s/^\s*SERVER$/$text/mr
+			=~ s/^\s*[A-Z]+$//mgr);
+	is($status, 0, "imap - $name is none of ours") or diag($output);
+}
+
 # what it comes to
 
 $t->write_file_expand('nginx.conf', <<'EOC');

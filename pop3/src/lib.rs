@@ -15,6 +15,7 @@
 extern crate std;
 
 pub mod capability;
+pub mod challenge;
 pub mod command;
 pub mod credentials;
 pub mod line;

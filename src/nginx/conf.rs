@@ -70,8 +70,8 @@ pub struct Server {
     pub max_commands: usize,
     /// `starttls` of ngx_mail_ssl_module.
     pub starttls: pop3::StartTls,
-    /// The length of `server_name` in bytes.
-    pub name_length: usize,
+    /// `server_name`; its bytes stay as long as the configuration.
+    pub name: ngx_str_t,
 }
 
 /// The configuration at the place that is being read.
@@ -170,23 +170,25 @@ impl Conf<'_> {
                     Ok(NGX_MAIL_STARTTLS_ONLY) => pop3::StartTls::Only,
                     _ => pop3::StartTls::Off,
                 },
-                name_length: (*core).server_name.len,
+                name: (*core).server_name,
             }
         }
     }
 
     /// Makes the present server ours if another module serves POP3 there:
     /// `listen 110` without `protocol` goes to the last module that knows the
-    /// port, `protocol pop3` to the first that knows the name.
-    pub fn take_pop3_over(&mut self) {
+    /// port, `protocol pop3` to the first that knows the name. Gives whether it is
+    /// ours.
+    pub fn take_pop3_over(&mut self) -> bool {
         // SAFETY: as in server(); a protocol that is set is live.
         unsafe {
             let core = self.srv_conf::<ngx_mail_core_srv_conf_t>(module::core_ctx_index());
-            if !(*core).protocol.is_null()
-                && (*(*core).protocol).type_ == NGX_MAIL_POP3_PROTOCOL as usize
-            {
+            let pop3 = !(*core).protocol.is_null()
+                && (*(*core).protocol).type_ == NGX_MAIL_POP3_PROTOCOL as usize;
+            if pop3 {
                 (*core).protocol = PROTOCOL.as_ptr();
             }
+            pop3
         }
     }
 
