@@ -25,8 +25,9 @@ pub struct State {
 pub struct Kept {
     /// What the last event did not get done. Most leave nothing.
     pub undone: Option<Undone>,
-    /// The login of USER or AUTH LOGIN.
-    pub login: Option<Bytes>,
+    /// What a login that has been begun goes on from: the login of USER or AUTH
+    /// LOGIN, the challenge of AUTH CRAM-MD5.
+    pub begun: Option<Bytes>,
     /// The login attempt under way.
     pub attempt: Option<Attempt>,
 }
@@ -161,7 +162,7 @@ fn take_up(connection: &mut Connection<'_>, state: &mut State) -> Result<Next, F
 
     // A login has failed. The buffer holds what the client had sent ahead.
     if let Some(mut attempt) = state.kept.attempt.take() {
-        connection.hide_login();
+        connection.hide_attempt(&attempt);
         if !attempt.bytes().is_empty() {
             input = Some(Bytes::copy_of(attempt.bytes(), connection.log())?);
         }

@@ -41,11 +41,11 @@ impl<'s> Server<'s> {
         self.next
     }
 
-    /// Sends the greeting, with a challenge if a method needs one.
-    pub fn greet(&mut self) -> Result<(), NoMemory> {
-        if self.conf.policy.methods.challenge() {
+    /// Sends the greeting. A challenge in it announces APOP (RFC 1939, section 7).
+    pub fn greet(&mut self) -> Result<(), Fault> {
+        if self.conf.policy.methods.apop {
             self.output.push(reply::GREETING_PREFIX);
-            self.output.push(self.connection.make_challenge()?);
+            self.output.push(self.connection.make_greeting_challenge()?);
         } else {
             self.output.push(reply::GREETING);
         }
@@ -180,7 +180,7 @@ impl<'s> Server<'s> {
 
     fn copy_login(&mut self, name: &[u8]) -> Result<(), NoMemory> {
         let copy = Bytes::copy_of(name, self.connection.log())?;
-        self.connection.show_login(self.kept.login.insert(copy));
+        self.connection.show_login(self.kept.begun.insert(copy));
         self.connection.log().debug_login(name);
 
         Ok(())
@@ -188,16 +188,31 @@ impl<'s> Server<'s> {
 
     fn copy_credentials(&mut self, credentials: &Credentials<'_>) -> Result<(), NoMemory> {
         let log = self.connection.log();
+        let begun = self.kept.begun.as_ref().map_or(&[][..], Bytes::as_slice);
         let name = match credentials.login {
             Login::Given(name) => {
                 log.debug_login(name);
                 name
             }
-            Login::Kept => self.kept.login.as_ref().map_or(&[][..], Bytes::as_slice),
+            Login::Kept => begun,
         };
-        let attempt = Attempt::new(name, credentials.secret.expose(), log)?;
+        let challenge = if credentials.method == Method::CramMd5 { begun } else { &[] };
+        let attempt = Attempt::new(name, credentials.secret.expose(), challenge, log)?;
         self.connection.show_attempt(credentials.method, self.kept.attempt.insert(attempt));
-        self.kept.login = None;
+        self.kept.begun = None;
+
+        Ok(())
+    }
+
+    fn make_challenge(&mut self) -> Result<(), NoMemory> {
+        let challenge = self.connection.make_challenge()?;
+        let text = challenge.as_slice();
+        let text = text.strip_suffix(reply::CRLF).unwrap_or(text);
+        sasl::cram_md5::write_challenge(text, |piece| self.output.push(piece));
+
+        // What is shown of a login that was begun goes with it.
+        self.connection.hide_login();
+        self.kept.begun = Some(challenge);
 
         Ok(())
     }
@@ -226,9 +241,9 @@ impl pop3::Server for Server<'_> {
     }
 
     fn reply_challenge(&mut self) {
-        let challenge = self.connection.challenge();
-        let challenge = challenge.strip_suffix(reply::CRLF).unwrap_or(challenge);
-        sasl::cram_md5::write_challenge(challenge, |piece| self.output.push(piece));
+        if self.make_challenge().is_err() {
+            self.next = Next::Fail;
+        }
     }
 
     fn keep_login(&mut self, name: &[u8], line: &'static [u8]) {

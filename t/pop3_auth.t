@@ -21,7 +21,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(217);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(233);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -266,22 +266,47 @@ session();
 
 my $line = command($s, 'AUTH CRAM-MD5');
 
-is(challenge($line), $challenge, 'CRAM-MD5 - the challenge of the greeting');
+my $cram = challenge($line);
+
+like($cram, qr/^<\d+\.\d+\@pop3\.example\.com>$/, 'CRAM-MD5 - challenge');
+isnt($cram, $challenge, 'CRAM-MD5 - another one than that of the greeting');
 
 logs_in('CRAM-MD5', same_session => 1,
 	asked => ['cram-md5', split / (?=\S+$)/,
-		unb64(cram_md5($challenge, $login, 'secret'))],
+		unb64(cram_md5($cram, $login, 'secret'))],
 	as => [$login, 'secret'],
-	lines => [cram_md5($challenge, $login, 'secret') => $ok]);
+	lines => [cram_md5($cram, $login, 'secret') => $ok]);
 
-is((auth_requests())[-1]{'Auth-Salt'}, $challenge, 'CRAM-MD5 - Auth-Salt');
+is((auth_requests())[-1]{'Auth-Salt'}, $cram, 'CRAM-MD5 - Auth-Salt');
 
 session();
 
-command($s, 'AUTH CRAM-MD5');
-sends(cram_md5($challenge, $login, 'wrong'), qr/^-ERR/,
+$cram = challenge(command($s, 'AUTH CRAM-MD5'));
+sends(cram_md5($cram, $login, 'wrong'), qr/^-ERR/,
 	'CRAM-MD5 - wrong digest');
 auth_take();
+
+# each exchange has its challenge, and APOP that of the greeting
+
+session();
+
+$cram = challenge(command($s, 'AUTH CRAM-MD5'));
+sends('*', qr/^-ERR/, 'CRAM-MD5 - cancelled');
+isnt(challenge(command($s, 'AUTH CRAM-MD5')), $cram,
+	'CRAM-MD5 - the next exchange has a challenge of its own');
+sends('*', qr/^-ERR/, 'CRAM-MD5 - cancelled again');
+
+sends('AUTH CRAM-MD5', qr/^\+ /, 'CRAM-MD5 - a failed login');
+sends(b64("wait\@example.com " . 'f' x 32), qr/^-ERR/,
+	'CRAM-MD5 - a failed login, session kept');
+auth_take();
+
+logs_in('APOP after CRAM-MD5', same_session => 1,
+	asked => ['apop', $login, apop($challenge, 'secret')],
+	as => [$login, 'secret'],
+	lines => ["APOP $login " . apop($challenge, 'secret') => $ok]);
+is((auth_requests())[-1]{'Auth-Salt'}, $challenge,
+	'APOP after CRAM-MD5 - Auth-Salt');
 
 session();
 

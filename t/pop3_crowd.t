@@ -45,7 +45,9 @@ my @states = (
 		sub { done($_[0], b64($login), b64('secret')) }],
 	'LOGIN, password' => [sub { command($_[0]{s}, 'AUTH LOGIN ' . b64($login)) },
 		sub { done($_[0], b64('secret')) }],
-	'CRAM-MD5' => [sub { command($_[0]{s}, 'AUTH CRAM-MD5') },
+	'CRAM-MD5' => [sub {
+			$_[0]{challenge} = challenge(command($_[0]{s}, 'AUTH CRAM-MD5'))
+		},
 		sub { done($_[0], cram_md5($_[0]{challenge}, $login, 'secret')) }],
 	'EXTERNAL' => [sub { command($_[0]{s}, 'AUTH EXTERNAL') },
 		sub { done($_[0], b64($login)) }],

@@ -133,8 +133,7 @@ $open{relay}->print('ST');
 # the challenge is that of the last session
 
 $open{cram} = session();
-my $cram = $challenge;
-command($open{cram}, 'AUTH CRAM-MD5');
+my $cram = challenge(command($open{cram}, 'AUTH CRAM-MD5'));
 
 # a login under way while the workers change
 

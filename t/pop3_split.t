@@ -113,8 +113,8 @@ my @dialogue = (
 	'LOGIN with initial response' => ['AUTH LOGIN ' . b64($login),
 		b64('secret'), 'QUIT'], 0,
 	'LOGIN cancelled' => ['AUTH LOGIN', b64($login), '*', 'QUIT'], 1,
-	'CRAM-MD5' => ['AUTH CRAM-MD5', sub { cram_md5($_[0], $login, 'secret') },
-		'QUIT'], 0,
+	'CRAM-MD5' => ['AUTH CRAM-MD5',
+		[sub { cram_md5($_[0], $login, 'secret') }], 'QUIT'], 0,
 	'CRAM-MD5 cancelled' => ['AUTH CRAM-MD5', '*', 'QUIT'], 1,
 	'EXTERNAL' => ['AUTH EXTERNAL', b64($login), 'QUIT'], 0,
 	'EXTERNAL with initial response' => ['AUTH EXTERNAL =', 'QUIT'], 0,
@@ -144,16 +144,45 @@ sub dialogue {
 
 	my $s = session($number);
 	my $challenge = challenge($s->read());
-	my $bytes = join '', map { (ref $_ ? $_->($challenge) : $_) . $eol } @$lines;
+	my ($bytes, $answer, $at, $got) = ('', undef, 0, '');
 
-	for my $piece ($cut->($bytes)) {
-		$s->print($piece);
-		command($probe, 'NOOP');
+	for my $line (@$lines) {
+		$answer = [length $bytes, $line->[0]] if ref $line eq 'ARRAY';
+		$bytes .= text($line, $challenge) . $eol;
 	}
 
-	my $salt = b64($challenge);
+	# what answers a challenge can be sent only when that is there: a piece
+	# ends in front of it
 
-	return receive($s, 10 ** 6) =~ s/\Q$salt\E/SALT/gr;
+	my %ends;
+
+	$ends{$at += length} = 1 for $cut->($bytes);
+	$ends{$answer->[0]} = 1 if $answer;
+	$at = 0;
+
+	for my $end (sort { $a <=> $b } keys %ends) {
+		if ($answer && $at == $answer->[0]) {
+			$got = $s->read();
+			my $text = $answer->[1]->(challenge($got));
+			substr($bytes, $at, length $text) = $text;
+		}
+
+		$s->print(substr($bytes, $at, $end - $at));
+		command($probe, 'NOOP');
+		$at = $end;
+	}
+
+	return ($got . receive($s, 10 ** 6)) =~ s/^\+ P\S+/+ CHALLENGE/gmr;
+}
+
+# A line is a text, what makes one of the greeting's challenge, or, in brackets,
+# what makes one of the challenge in the reply before.  As long as it will be.
+
+sub text {
+	my ($line, $challenge) = @_;
+
+	return ref $line eq 'ARRAY' ? $line->[0]->('') :
+		ref $line ? $line->($challenge) : $line;
 }
 
 sub whole { return $_[0] }
@@ -168,7 +197,7 @@ while (my ($name, $lines, $errors) = splice @dialogue, 0, 3) {
 	is(() = $whole =~ /^-ERR/mg, $errors, "$name - errors");
 
 	my $length = length join $crlf,
-		map({ ref $_ ? $_->('<1.1@x>') : $_ } @$lines), '';
+		map({ text($_, '<1.1@x>') } @$lines), '';
 	my ($at, $got) = (1);
 
 	# how the backend's commands are cut is not for long the module's matter

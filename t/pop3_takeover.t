@@ -84,7 +84,7 @@ mail {
     server {
         listen            127.0.0.1:110;
         pop3_capabilities X-110;
-        pop3_auth         cram-md5;
+        pop3_auth         apop cram-md5;
     }
 
     server {
@@ -153,7 +153,7 @@ sub is_ours {
 	like($greeting, qr/^\+OK POP3 ready/, "$name - greeting");
 	is(challenge($greeting) ne '', $sasl eq 'CRAM-MD5', "$name - challenge");
 	is_deeply([multiline($s, 'CAPA')], ['+OK Capability list follows', $mark,
-		"SASL $sasl", '.'], "$name - configuration");
+		'RESP-CODES', "SASL $sasl", '.'], "$name - configuration");
 
 	$s->print("NOOP\x0d\x0a" x 200);
 	is(scalar(grep { /^\+OK/ } replies($s, 200)), 200,

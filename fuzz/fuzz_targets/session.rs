@@ -167,7 +167,7 @@ fn check_reply(action: &Noted, policy: &Policy, tls: bool) {
             return;
         }
         Noted::Challenge => {
-            assert!(policy.methods.challenge(), "there is no challenge");
+            assert!(policy.methods.cram_md5, "CRAM-MD5 is off");
             cram_md5::write_challenge(b"<1896.697170952@mail.example>", put);
         }
         Noted::Refuse(reason) | Noted::Close(reason) => {

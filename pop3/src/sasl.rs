@@ -103,11 +103,6 @@ impl Methods {
             Mechanism::External => self.external,
         }
     }
-
-    /// Whether a method needs a challenge in the greeting.
-    pub const fn challenge(&self) -> bool {
-        self.apop || self.cram_md5
-    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,8 @@ pub trait Server {
     ///
     /// [`write_mechanisms`]: crate::capability::write_mechanisms
     fn reply_mechanisms(&mut self);
-    /// Sends the greeting's challenge in base64 ([`cram_md5::write_challenge`]).
+    /// Sends a fresh challenge in base64 ([`cram_md5::write_challenge`]), and
+    /// keeps it in place of a login: the credentials to come answer it.
     fn reply_challenge(&mut self);
     /// Keeps the login for the credentials to come, in place of an earlier
     /// one; then sends a line.

@@ -28,19 +28,29 @@ struct Head {
     login: ngx_str_t,
     /// Its pointer is null if there is none.
     secret: ngx_str_t,
-    /// How many bytes behind the head are in use: login, secret, and what the
-    /// client has sent ahead if that is in the page.
+    /// That of CRAM-MD5, with its CRLF; empty for other methods.
+    challenge: ngx_str_t,
+    /// The session's own, that of the greeting.
+    greeting: ngx_str_t,
+    /// How many bytes behind the head are in use: login, secret, challenge, and
+    /// what the client has sent ahead if that is there.
     used: usize,
-    /// The memory of `buf` in place of the page, if they are too many for that.
+    /// The memory of `buf` in place of that, if they are too many for it.
     large: Option<Bytes>,
 }
 
 impl Attempt {
-    /// Takes copies of the login and of the secret, which is empty if the
-    /// method has none.
-    pub fn new(login: &[u8], secret: &[u8], log: Log<'_>) -> Result<Self, NoMemory> {
-        let credentials = login.len().checked_add(secret.len()).ok_or(NoMemory)?;
-        let size = size_of::<Head>().saturating_add(credentials).saturating_add(page_size());
+    /// Takes copies of the login, of the secret and of the challenge, each of which
+    /// is empty if the method has none.
+    pub fn new(
+        login: &[u8],
+        secret: &[u8],
+        challenge: &[u8],
+        log: Log<'_>,
+    ) -> Result<Self, NoMemory> {
+        let used = login.len().checked_add(secret.len()).ok_or(NoMemory)?;
+        let used = used.checked_add(challenge.len()).ok_or(NoMemory)?;
+        let size = size_of::<Head>().saturating_add(used).saturating_add(RELAY);
         // SAFETY: ngx_alloc() takes any size and a live log.
         let block = unsafe { ngx_alloc(size, log.as_ptr()) };
         let head = NonNull::new(block).ok_or(NoMemory)?.cast::<Head>();
@@ -51,14 +61,16 @@ impl Attempt {
             let login = put(head.add(1).cast().as_ptr(), login);
             let start = login.data.add(login.len);
             let secret = if secret.is_empty() { ngx_str_t::empty() } else { put(start, secret) };
-            let start = start.add(secret.len);
+            let challenge = put(start.add(secret.len), challenge);
+            let start = challenge.data.add(challenge.len);
             let mut buf: ngx_buf_t = mem::zeroed();
             buf.start = start;
             buf.pos = start;
             buf.last = start;
             buf.end = start.add(page_size());
             buf.set_temporary(1);
-            head.write(Head { buf, login, secret, used: credentials, large: None });
+            let greeting = ngx_str_t::empty();
+            head.write(Head { buf, login, secret, challenge, greeting, used, large: None });
         }
 
         Ok(Self { head })
@@ -95,6 +107,25 @@ impl Attempt {
     pub const fn secret(&self) -> ngx_str_t {
         // SAFETY: the block's invariant.
         unsafe { (*self.head.as_ptr()).secret }
+    }
+
+    /// The challenge that the secret answers, with its CRLF; empty if that is the
+    /// greeting's, or if there is none.
+    pub const fn challenge(&self) -> ngx_str_t {
+        // SAFETY: the block's invariant.
+        unsafe { (*self.head.as_ptr()).challenge }
+    }
+
+    /// Keeps the greeting's challenge while nginx is shown the other one.
+    pub const fn keep_greeting(&mut self, challenge: ngx_str_t) {
+        // SAFETY: the block's invariant.
+        unsafe { (*self.head.as_ptr()).greeting = challenge };
+    }
+
+    /// The greeting's challenge, if it was kept.
+    pub const fn greeting(&self) -> ngx_str_t {
+        // SAFETY: the block's invariant.
+        unsafe { (*self.head.as_ptr()).greeting }
     }
 
     /// What stands in the buffer.

@@ -134,20 +134,41 @@ impl<'a> Connection<'a> {
         unsafe { (*self.session()).out.len != 0 }
     }
 
-    /// Makes the challenge of APOP and CRAM-MD5 ([`Connection::challenge`]).
-    pub fn make_challenge(&mut self) -> Result<&[u8], NoMemory> {
+    /// Makes the challenge of the greeting, for APOP: with its CRLF, as it goes
+    /// there, and as long as the session (ngx_mail_salt()).
+    pub fn make_greeting_challenge(&mut self) -> Result<&[u8], NoMemory> {
         // SAFETY: the invariant.
-        let rc = unsafe {
-            ngx_mail_salt(self.session(), self.raw.as_ptr(), self.core_conf().cast_mut())
-        };
-        if rc == NGX_OK as isize { Ok(self.challenge()) } else { Err(NoMemory) }
+        unsafe {
+            let session = self.session();
+            let rc = ngx_mail_salt(session, self.raw.as_ptr(), self.core_conf().cast_mut());
+            if rc == NGX_OK as isize { Ok((*session).salt.as_bytes()) } else { Err(NoMemory) }
+        }
     }
 
-    /// The challenge with its CRLF, as it goes into the greeting; empty if
-    /// none was made.
-    pub fn challenge(&self) -> &[u8] {
-        // SAFETY: the invariant; ngx_mail_salt() set it or nobody.
-        unsafe { (*self.session()).salt.as_bytes() }
+    /// Makes a challenge of the same form, for one exchange.
+    pub fn make_challenge(&self) -> Result<Bytes, NoMemory> {
+        // Of the numbers, and what is around them.
+        const REST: usize = "<18446744073709551615.-9223372036854775808@>\r\n".len();
+
+        // SAFETY: the invariant; the configuration's text stays.
+        let name = unsafe { (*self.core_conf()).server_name };
+        let mut challenge = Bytes::with_capacity(name.len.saturating_add(REST), self.log())?;
+        let room = challenge.room().as_mut_ptr_range();
+        // SAFETY: it writes no further than the end of the room; "%ul" takes an
+        // unsigned long, "%T" a time_t and "%V" a string.
+        let end = unsafe {
+            ngx_slprintf(
+                room.start,
+                room.end,
+                c"<%ul.%T@%V>\r\n".as_ptr(),
+                ngx_random(),
+                ngx_time(),
+                &raw const name,
+            )
+        };
+        challenge.grow(end.addr().saturating_sub(room.start.addr()));
+
+        Ok(challenge)
     }
 
     /// Reads from the client.
@@ -239,7 +260,7 @@ impl<'a> Connection<'a> {
 
     /// Shows a login attempt to the mail core: to the auth server and, after
     /// the login, to the backend. It has to stay until it is hidden.
-    pub fn show_attempt(&mut self, method: Method, attempt: &Attempt) {
+    pub fn show_attempt(&mut self, method: Method, attempt: &mut Attempt) {
         let method = match method {
             Method::Plain => NGX_MAIL_AUTH_PLAIN,
             Method::Apop => NGX_MAIL_AUTH_APOP,
@@ -253,7 +274,18 @@ impl<'a> Connection<'a> {
             (*session).passwd = attempt.secret();
             (*session).set_auth_method(method);
             (*session).buffer = attempt.buffer();
+            attempt.keep_greeting((*session).salt);
+            if attempt.challenge().len != 0 {
+                (*session).salt = attempt.challenge();
+            }
         }
+    }
+
+    /// Takes back from the mail core whatever was shown of a login attempt.
+    pub const fn hide_attempt(&mut self, attempt: &Attempt) {
+        self.hide_login();
+        // SAFETY: the invariant.
+        unsafe { (*self.session()).salt = attempt.greeting() };
     }
 
     /// Takes back from the mail core whatever was shown of a login, and the

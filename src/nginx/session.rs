@@ -173,6 +173,7 @@ unsafe extern "C" fn drop_state(place: *mut c_void) {
         (*session).login = ngx_str_t::empty();
         (*session).passwd = ngx_str_t::empty();
         (*session).out = ngx_str_t::empty();
+        (*session).salt = ngx_str_t::empty();
         (*session).buffer = ptr::null_mut();
         place.drop_in_place();
     }
