@@ -8,9 +8,12 @@ use pop3::challenge::{self, UnfitName};
 use pop3::command::Keyword;
 use pop3::{Capabilities, Methods, Policy, StartTls};
 
-use crate::nginx::conf::{Conf, Directive, Refused, Strings, page_size, parse_number, parse_size};
+use crate::nginx::conf::{Conf, Directive, Refused, Strings, parse_number, parse_size};
 use crate::nginx::string;
 use crate::output::LONGEST_REPLY;
+
+/// The default of `pop3_client_buffer`, in bytes.
+const CLIENT_BUFFER: usize = 4096;
 
 /// The default of `pop3_max_commands`.
 #[cfg(not(ngx_mail_max_commands))]
@@ -94,7 +97,7 @@ impl ServerConf {
         self.policy = Policy {
             methods: self.methods.unwrap_or(Methods { plain: true, ..Methods::default() }),
             starttls: server.starttls,
-            max_line: self.client_buffer.unwrap_or_else(page_size),
+            max_line: self.client_buffer.unwrap_or(CLIENT_BUFFER),
             max_errors: limit(server.max_errors),
             #[cfg(ngx_mail_max_commands)]
             max_commands: limit(server.max_commands),

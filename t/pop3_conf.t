@@ -21,7 +21,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(481);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(515);
 
 my $conf = <<'EOC';
 %%TEST_GLOBALS%%

@@ -9,15 +9,20 @@ use core::slice;
 use nginx_sys::{explicit_bzero, free, ngx_alloc, ngx_buf_t, ngx_str_t};
 
 use super::NoMemory;
-use super::conf::page_size;
 use super::heap::Bytes;
 use super::log::Log;
 
-/// Login, secret and relay buffer in one block, wiped before it is given back.
+/// The size in bytes of the buffer to relay through. What a client sends after its
+/// login are short commands: more would take memory for as long as the session
+/// is relayed.
+const RELAY: usize = 512;
+
+/// Login, secret, challenge and relay buffer in one block, wiped before it is given
+/// back.
 pub struct Attempt {
-    /// A live block from malloc(): a `Head`, behind it the login, the secret and
-    /// a page, to each of which it points. `buf` is within that page or `large`,
-    /// and its bytes from `pos` to `last` are initialized. nginx keeps pointers
+    /// A live block from malloc(): a `Head`, behind it the login, the secret, the
+    /// challenge and [`RELAY`] bytes, to each of which it points. `buf` is within
+    /// those or `large`, and its bytes from `pos` to `last` are initialized. nginx keeps pointers
     /// into the block: once it is at work with them (ngx_mail_auth()), no
     /// reference is made to the head.
     head: NonNull<Head>,
@@ -67,7 +72,7 @@ impl Attempt {
             buf.start = start;
             buf.pos = start;
             buf.last = start;
-            buf.end = start.add(page_size());
+            buf.end = start.add(RELAY);
             buf.set_temporary(1);
             let greeting = ngx_str_t::empty();
             head.write(Head { buf, login, secret, challenge, greeting, used, large: None });
@@ -80,13 +85,13 @@ impl Attempt {
     pub fn put_ahead(&mut self, ahead: &[u8], log: Log<'_>) -> Result<(), NoMemory> {
         // SAFETY: the block's invariant; nginx is not at work with it yet.
         let head = unsafe { self.head.as_mut() };
-        if ahead.len() > page_size() {
+        if ahead.len() > RELAY {
             let large = head.large.insert(Bytes::copy_of(ahead, log)?);
             head.buf.start = large.as_mut_ptr();
             // SAFETY: the bytes are as many.
             head.buf.end = unsafe { head.buf.start.add(ahead.len()) };
         } else {
-            // SAFETY: the page has room for them.
+            // SAFETY: there is room for them.
             unsafe { head.buf.start.copy_from_nonoverlapping(ahead.as_ptr(), ahead.len()) };
             head.used = head.used.saturating_add(ahead.len());
         }

@@ -7,8 +7,8 @@ use core::slice;
 
 use nginx_sys::{
     NGX_ERROR, NGX_LOG_EMERG, NGX_LOG_WARN, ngx_array_create, ngx_array_push, ngx_array_t,
-    ngx_atoi, ngx_command_t, ngx_conf_log_error, ngx_conf_t, ngx_pagesize, ngx_palloc,
-    ngx_parse_size, ngx_pnalloc, ngx_str_t,
+    ngx_atoi, ngx_command_t, ngx_conf_log_error, ngx_conf_t, ngx_palloc, ngx_parse_size,
+    ngx_pnalloc, ngx_str_t,
 };
 
 use super::NoMemory;
@@ -249,12 +249,6 @@ pub fn parse_size(mut value: ngx_str_t) -> Option<usize> {
 pub fn parse_number(value: ngx_str_t) -> Option<usize> {
     // SAFETY: as in parse_size().
     usize::try_from(unsafe { ngx_atoi(value.data, value.len) }).ok()
-}
-
-/// The size of a memory page in bytes.
-pub fn page_size() -> usize {
-    // SAFETY: nginx sets it once at its start.
-    unsafe { ngx_pagesize }
 }
 
 /// NGX_CONF_OK.
