@@ -2,14 +2,14 @@
 
 use core::ops::ControlFlow::{Break, Continue};
 
-use pop3::{Credentials, Login, Policy, Refusal, Refused, reply, sasl};
+use pop3::{Credentials, Login, Method, Policy, Refused, reply, sasl};
 
 use crate::conf::ServerConf;
 use crate::dialogue::{Kept, Next};
-use crate::nginx::NoMemory;
 use crate::nginx::attempt::Attempt;
 use crate::nginx::connection::Connection;
 use crate::nginx::heap::Bytes;
+use crate::nginx::{Fault, NoMemory};
 use crate::output::{OUTPUT, Output};
 use crate::transfer::keep;
 
@@ -19,8 +19,6 @@ pub struct Server<'s> {
     conf: &'s ServerConf,
     kept: &'s mut Kept,
     output: Output<'s>,
-    /// Whether there was more input behind a line.
-    pipelined: bool,
     next: Next,
 }
 
@@ -33,7 +31,7 @@ impl<'s> Server<'s> {
     ) -> Self {
         let conf = connection.conf();
         let output = Output::new(memory);
-        Self { connection, conf, kept, output, pipelined: false, next: Next::Read }
+        Self { connection, conf, kept, output, next: Next::Read }
     }
 
     /// What is to be done next.
@@ -49,6 +47,10 @@ impl<'s> Server<'s> {
         } else {
             self.output.push(reply::GREETING);
         }
+        // Of TLS, session tickets have gone before. Nothing else has.
+        if self.connection.tls() {
+            self.connection.send_without_delay()?;
+        }
         self.send();
 
         Ok(())
@@ -59,7 +61,7 @@ impl<'s> Server<'s> {
     #[inline(always)]
     pub fn serve<'m>(&mut self, session: &mut pop3::Session, input: &'m mut [u8]) -> &'m mut [u8] {
         let rest = self.answer(session, input);
-        self.send();
+        self.send_at_once();
 
         rest
     }
@@ -74,7 +76,6 @@ impl<'s> Server<'s> {
             if input.is_empty() || self.next != Next::Read || !self.has_room() {
                 return input;
             }
-            self.pipelined = true;
         }
     }
 
@@ -86,9 +87,23 @@ impl<'s> Server<'s> {
     #[cold]
     #[inline(never)]
     fn make_room(&mut self) -> bool {
-        self.send();
+        self.send_at_once();
         self.output.clear();
         self.next == Next::Read
+    }
+
+    /// As [`Server::send`], where something has been sent before: a client need not
+    /// have acknowledged that when it sends the next command, and what Nagle's
+    /// algorithm holds back until it does is late by its delay, 40 ms.
+    #[inline]
+    fn send_at_once(&mut self) {
+        if self.output.bytes().is_empty() {
+            return;
+        }
+        match self.connection.send_without_delay() {
+            Ok(()) => self.send(),
+            Err(fault) => self.next = fault.into(),
+        }
     }
 
     /// Sends the replies that are gathered. What the client does not take is
@@ -96,17 +111,6 @@ impl<'s> Server<'s> {
     #[inline]
     fn send(&mut self) {
         let output = self.output.bytes();
-        if output.is_empty() {
-            return;
-        }
-        // The replies to a client that pipelines may go in several sends: none
-        // is to wait for the acknowledgement of the one before.
-        if self.pipelined
-            && let Err(fault) = self.connection.send_without_delay()
-        {
-            self.next = fault.into();
-            return;
-        }
         if self.connection.tls() {
             return self.send_through_tls();
         }

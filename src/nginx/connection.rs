@@ -224,7 +224,17 @@ impl<'a> Connection<'a> {
     }
 
     /// Has what is sent leave at once from now on (TCP_NODELAY).
+    #[inline(always)]
     pub fn send_without_delay(&mut self) -> Result<(), Fault> {
+        // SAFETY: the invariant.
+        if unsafe { (*self.raw.as_ptr()).tcp_nodelay() } == NODELAY_UNSET {
+            return self.set_nodelay();
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn set_nodelay(&mut self) -> Result<(), Fault> {
         // SAFETY: the invariant.
         let rc = unsafe { ngx_tcp_nodelay(self.raw.as_ptr()) };
         if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
