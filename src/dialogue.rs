@@ -76,6 +76,9 @@ impl From<Fault> for Next {
 /// Sends the greeting.
 pub fn greet(mut session: Session<'_>) {
     let (mut connection, state) = session.parts();
+    if connection.over() {
+        return session.close();
+    }
     connection.take_input();
     connection.start_timer();
     let next = send_greeting(&mut connection, &mut state.kept).unwrap_or_else(Next::from);
@@ -151,6 +154,9 @@ pub fn start_tls(mut session: Session<'_>) {
 #[cold]
 #[inline(never)]
 fn take_up(connection: &mut Connection<'_>, state: &mut State) -> Result<Next, Fault> {
+    if !connection.restart_timer() {
+        return Ok(Next::Close);
+    }
     if connection.sending() {
         return Ok(Next::Send);
     }

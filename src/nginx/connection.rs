@@ -96,8 +96,7 @@ impl<'a> Connection<'a> {
         // SAFETY: the invariant.
         unsafe {
             if (*self.read()).timedout() != 0 {
-                self.log().info(NGX_ETIMEDOUT as _, c"client timed out");
-                (*self.raw.as_ptr()).set_timedout(1);
+                self.note_timeout();
                 return true;
             }
             if (*self.raw.as_ptr()).close() != 0 {
@@ -106,6 +105,12 @@ impl<'a> Connection<'a> {
             }
         }
         false
+    }
+
+    fn note_timeout(&self) {
+        self.log().info(NGX_ETIMEDOUT as _, c"client timed out");
+        // SAFETY: the invariant.
+        unsafe { (*self.raw.as_ptr()).set_timedout(1) };
     }
 
     /// Whether the client's bytes come through TLS.
@@ -240,10 +245,50 @@ impl<'a> Connection<'a> {
         if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
     }
 
-    /// Starts the time that the client has to log in.
+    /// Has the time that the client has to log in (`timeout`) end when it is over,
+    /// counted from when it connected.
     pub fn start_timer(&mut self) {
         // SAFETY: the invariant.
-        unsafe { ngx_add_timer(self.read(), (*self.core_conf()).timeout) };
+        unsafe { ngx_add_timer(self.read(), self.time_left()) };
+    }
+
+    /// The same when nginx has started the whole time anew, as it does behind a
+    /// TLS handshake and a login that failed. Gives whether there is any left, and
+    /// logs it if there is none.
+    pub fn restart_timer(&mut self) -> bool {
+        if self.time_left() == 0 {
+            self.note_timeout();
+            return false;
+        }
+        self.start_timer();
+        true
+    }
+
+    fn time_left(&self) -> ngx_msec_t {
+        // SAFETY: the invariant; nginx writes its time between two events.
+        unsafe {
+            let elapsed = ngx_current_msec.wrapping_sub((*self.raw.as_ptr()).start_time);
+            (*self.core_conf()).timeout.saturating_sub(elapsed)
+        }
+    }
+
+    /// No longer waits until the client takes output, once that has gone: an event
+    /// of the client, which epoll reports together with that, would have nginx
+    /// send the reply to a login that failed before Auth-Wait is over.
+    pub fn drop_write_interest(&mut self) -> Result<(), Fault> {
+        // SAFETY: the invariant; nginx sets the actions before it has sessions.
+        unsafe {
+            let write = (*self.raw.as_ptr()).write;
+            if (*write).active() == 0 || ngx_event_flags & NGX_USE_CLEAR_EVENT as usize == 0 {
+                return Ok(());
+            }
+            // As in ngx_handle_write_event(): what remains of the connection's
+            // registration is edge-triggered as well.
+            let rc = ngx_event_actions.del.map_or(NGX_OK as isize, |del| {
+                del(write, NGX_RS_WRITE_EVENT as isize, NGX_RS_CLEAR_EVENT as usize)
+            });
+            if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
+        }
     }
 
     /// Has the read handler called for input from now on: nginx had another
