@@ -16,8 +16,12 @@ const OLDEST_NGINX: u32 = 1_022_000;
 const CONFIGURE: &str = "run nginx's ./configure again with --with-mail (or --with-mail=dynamic) \
                          --with-mail_ssl_module, as nginx itself was built (see `nginx -V`)";
 
-/// The mail core, and the one symbol of it that has no declaration.
-const MAIL: &str = "#include <ngx_mail.h>\nextern ngx_module_t ngx_mail_module;\n";
+/// The mail core, the one symbol of it that has no declaration, and macros that
+/// bindgen does not see through.
+const MAIL: &str = "#include <ngx_mail.h>
+extern ngx_module_t ngx_mail_module;
+enum { NGX_RS_WRITE_EVENT = NGX_WRITE_EVENT, NGX_RS_CLEAR_EVENT = NGX_CLEAR_EVENT };
+";
 
 fn main() -> ExitCode {
     match build() {
@@ -103,7 +107,7 @@ fn mail_bindings(include: &[PathBuf]) -> Result<String, Box<dyn Error>> {
         .clang_args(include.iter().map(|dir| format!("-I{}", dir.display())))
         .clang_args(defines().split_whitespace())
         .allowlist_file(r".*/ngx_mail[a-z0-9_]*\.h")
-        .allowlist_var("ngx_mail_module")
+        .allowlist_var("ngx_mail_module|NGX_RS_.*")
         .allowlist_recursively(false)
         .raw_line("use nginx_sys::*;")
         .rust_target(env::var("CARGO_PKG_RUST_VERSION")?.parse()?)

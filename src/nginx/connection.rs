@@ -5,8 +5,10 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_event_t,
-    ngx_handle_write_event, ngx_str_t, ngx_tcp_nodelay,
+    NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, NGX_USE_CLEAR_EVENT, ngx_add_timer,
+    ngx_connection_t, ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET as NODELAY_UNSET,
+    ngx_current_msec, ngx_event_actions, ngx_event_flags, ngx_event_t, ngx_handle_write_event,
+    ngx_msec_t, ngx_random, ngx_slprintf, ngx_str_t, ngx_tcp_nodelay, ngx_time,
 };
 use pop3::Method;
 
@@ -15,7 +17,8 @@ use super::heap::Bytes;
 use super::log::Log;
 use super::mail::{
     NGX_MAIL_AUTH_APOP, NGX_MAIL_AUTH_CRAM_MD5, NGX_MAIL_AUTH_EXTERNAL, NGX_MAIL_AUTH_PLAIN,
-    ngx_mail_core_srv_conf_t, ngx_mail_salt, ngx_mail_session_t,
+    NGX_RS_CLEAR_EVENT, NGX_RS_WRITE_EVENT, ngx_mail_core_srv_conf_t, ngx_mail_salt,
+    ngx_mail_session_t,
 };
 use super::protocol::read_event;
 use super::{Fault, NoMemory};

@@ -111,7 +111,10 @@ impl<'a> Session<'a> {
     /// Asks the auth server (ngx_mail_auth()), which goes on to the backend.
     /// If the login fails and the session is kept, `auth_state` is called after
     /// Auth-Wait, even if not all of the reply has been sent by then.
-    pub fn authenticate(self) {
+    pub fn authenticate(mut self) {
+        if self.connection.drop_write_interest().is_err() {
+            return self.close();
+        }
         let connection = self.connection;
         // SAFETY: the invariant.
         unsafe {
