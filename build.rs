@@ -36,6 +36,7 @@ fn main() -> ExitCode {
 fn build() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(ngx_debug)");
+    println!("cargo::rustc-check-cfg=cfg(overread)");
     println!("cargo::rustc-check-cfg=cfg(ngx_mail_max_commands)");
 
     let include: Vec<PathBuf> = env::split_paths(&env::var("DEP_NGINX_INCLUDE")?).collect();

@@ -346,6 +346,25 @@ impl Session {
     }
 }
 
+/// Whether a login may begin. It takes the place of one that has been begun.
+fn may_log_in(server: &impl Server) -> Result<(), Refusal> {
+    if server.policy().starttls == StartTls::Only && !server.tls() {
+        Err(Refusal::TlsRequired)
+    } else {
+        Ok(())
+    }
+}
+
+/// The message that a text of the client stands for. `=` is an empty one: in an
+/// initial response (RFC 5034, section 4), and in the answer to a challenge as
+/// well, where curl has sent it until 2026.
+fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
+    match text {
+        [b'='] => Ok(&mut []),
+        text => base64::decode(text),
+    }
+}
+
 /// The second message of AUTH LOGIN.
 fn login_password(text: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
     server.authenticate(&login::credentials(decode(text)?)?);

@@ -19,7 +19,7 @@ pub struct Bytes {
 }
 
 /// 0, but in the build by which tools/sanitize shows that it finds more.
-const OVERREAD: usize = if cfg!(feature = "overread") { 1 } else { 0 };
+const OVERREAD: usize = if cfg!(overread) { 1 } else { 0 };
 
 struct Header {
     length: usize,
