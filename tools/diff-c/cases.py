@@ -68,6 +68,11 @@ CASES: dict[str, dict[str, list[Line]]] = {
         'A16-login-password': crlf(b'AUTH LOGIN YW5u', b''),
         'A17': crlf(b'USER a\0nn'),
         'A17-password': crlf(b'USER ann', b'PASS sec\0ret'),
+        'http': crlf(b'POST / HTTP/1.1', b'Host: x'),
+        'http-later': crlf(b'NOOP', b'GET / HTTP/1.1'),
+        'user-again': crlf(b'USER wrong', b'USER ann', b'PASS secret') + AFTER,
+        'auth-after-user': [*crlf(b'USER wrong'), plain(b'', b'ann', b'secret'), *AFTER],
+        'equals': crlf(b'AUTH LOGIN', b'=', b'AUTH PLAIN', b'=', b'AUTH LOGIN YW5u', b'=='),
         'login-control': crlf(b'USER a\x01nn'),
         'login-delete': crlf(b'USER ann\x7f'),
         'password-control': crlf(b'USER ann', b'PASS s\x01\x7f\t') + AFTER,
@@ -117,6 +122,7 @@ CASES: dict[str, dict[str, list[Line]]] = {
         'external-initial': [b'AUTH EXTERNAL ' + b64(b'wrong'), b'AUTH EXTERNAL ' + b64(b'ann'),
                              *AFTER],
         'external-empty': crlf(b'AUTH EXTERNAL =') + AFTER,
+        'external-equals': crlf(b'AUTH EXTERNAL', b'=') + AFTER,
         'external-nothing': crlf(b'AUTH EXTERNAL', b''),
         'external-no-password': [EXTERNAL, b64(b'nopass')],
         'A2': [*FAILED, EXTERNAL, b64(b'ann')],
@@ -132,6 +138,8 @@ CASES: dict[str, dict[str, list[Line]]] = {
     'unlisted': {
         'lists': crlf(b'CAPA', b'AUTH') + LOGIN + AFTER,
         'plain': [plain(b'', b'ann', b'secret'), *AFTER],
+        'external': [EXTERNAL, b64(b'ann'), *AFTER],
+        'cram': [CRAM, Digest('cram-md5', b'ann'), *AFTER],
     },
     'starttls': {
         'lists': crlf(b'CAPA', b'AUTH', b'STLS x'),

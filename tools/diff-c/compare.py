@@ -1,7 +1,8 @@
 """Where two plays of a dialogue differ, and what is known about that place."""
 
+import re
 from base64 import b64decode, b64encode
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -14,6 +15,10 @@ from play import Answer, Auths
 C_REFUSAL = b'-ERR invalid command\r\n'
 C_INTERNAL = b'-ERR internal server error\r\n'
 INTERNAL = b'-ERR [SYS/TEMP] internal server error\r\n'
+
+# The names that are configured, in the answer to CAPA.
+NAMES = re.compile(rb'\+OK Capability list follows\r\n(?:.*\r\n)*?(?=SASL|STLS\r\n|\.\r\n)')
+GREETING = re.compile(rb'\A(\+OK POP3 ready) <challenge>\r\n')
 
 PASSWORD_PROMPT = b'+ UGFzc3dvcmQ6\r\n'
 OK = b'+OK\r\n'
@@ -37,6 +42,15 @@ def same_reply(c: bytes | None, ours: bytes | None) -> bool:
 
 def is_refusal(reply: bytes | None) -> bool:
     return reply is not None and reply.startswith(b'-ERR ') and reply.endswith(b'\r\n')
+
+
+def as_ours(dialogue: Dialogue, c: Answer) -> Answer:
+    """With what is different in each reply of its kind, so that it hides nothing
+    else: response codes are announced, and APOP is not where it is off."""
+    reply = c.reply and NAMES.sub(rb'\g<0>RESP-CODES\r\n', c.reply)
+    if reply and 'apop' not in dialogue.server.methods:
+        reply = GREETING.sub(rb'\1\r\n', reply)
+    return replace(c, reply=reply)
 
 
 def same(c: Answer, ours: Answer) -> bool:
@@ -209,6 +223,7 @@ def field(auths: Auths, name: str) -> list[bytes]:
 
 
 def first_difference(dialogue: Dialogue, c: list[Answer], ours: list[Answer]) -> Point | None:
+    c = [as_ours(dialogue, each) for each in c]
     for at, (each, our) in enumerate(zip(c, ours)):
         if not same(each, our):
             return Point(dialogue, c[:at], each, our)

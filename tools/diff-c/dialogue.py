@@ -48,8 +48,8 @@ class Digest:
 Line = bytes | Digest
 
 
-def wire(line: Line, challenge: bytes) -> bytes:
-    return line.wire(challenge) if isinstance(line, Digest) else line
+def wire(line: Line, challenges: dict[str, bytes]) -> bytes:
+    return line.wire(challenges[line.method]) if isinstance(line, Digest) else line
 
 
 @dataclass(frozen=True)

@@ -157,6 +157,16 @@ def stls_after_user(p: Point) -> bool:
             and is_refusal(p.c.reply) and p.ours.reply == b'+OK\r\n')
 
 
+def in_place_of_user(p: Point) -> bool:
+    return (p.phase == 'user' and p.keyword in (b'USER', b'APOP', b'AUTH')
+            and is_refusal(p.c.reply) and not p.c.auths)
+
+
+def http_request(p: Point) -> bool:
+    return (len(p.before) == 1 and p.ours.closed and is_refusal(p.c.reply)
+            and p.ours.reply == b'-ERR this is not an HTTP server\r\n')
+
+
 def replies(p: Point) -> tuple[list[bytes], list[bytes]]:
     return (p.c.reply or b'').splitlines(True), (p.ours.reply or b'').splitlines(True)
 
@@ -224,6 +234,9 @@ DIFFERENCES = [Difference(*each) for each in [
     ('arguments', 'the commands that ignore arguments ignore any', ignored_arguments),
     ('capa-user', 'STLS is possible after USER (RFC 2595), so CAPA lists it there',
      capa_after_user),
+    ('user-again', 'a login takes the place of one that was begun (RFC 1939: USER in the whole '
+     'AUTHORIZATION state)', in_place_of_user),
+    ('http', 'a browser can be made to send POP3 lines in the body of a request', http_request),
     ('stls-user', 'RFC 2595, section 4: STLS is permitted in all of the AUTHORIZATION state',
      stls_after_user),
 ]]

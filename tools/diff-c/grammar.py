@@ -157,6 +157,8 @@ class Grammar:
 
     def dialogue(self, name: str) -> Dialogue:
         lines: list[Line] = []
+        if self.odd():
+            lines += [self.line(b'GET / HTTP/1.1')]
         for _ in range(self.random.choice([1, 1, 2, 2, 3, 4, 6])):
             lines += self.step()
         lines += [self.line(self.case(word)) for word in self.random.sample(UNKNOWN, 2)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from dataclasses import dataclass
 
 from client import Client
@@ -12,6 +12,7 @@ from peers import Record, Side
 # The first lines of the replies that go on up to a dot.
 LISTS = (b'+OK Capability list', b'+OK methods supported', b'+OK list follows')
 CHALLENGE = re.compile(rb'<\d+\.\d+@mail\.example>')
+MESSAGE = re.compile(rb'\+ (P[A-Za-z0-9+/]+=*)\r\n')
 # For one dialogue: many times what Auth-Wait can add up to.
 PATIENCE = 40.0
 # How long nothing has to come until it is taken for the end of the replies to
@@ -40,7 +41,8 @@ class Play:
         # may still note goes nowhere.
         self.record = Record(side.records[address].port)
         side.records[address] = self.record
-        self.challenge = b''
+        # That of the greeting, and that of the exchange of CRAM-MD5.
+        self.challenges: dict[str, bytes] = {'apop': b'', 'cram-md5': b''}
         self.tokens: list[tuple[bytes, bytes]] = []
         self.answers: list[Answer] = []
         self.pending = b''
@@ -60,12 +62,15 @@ class Play:
         return self.answers
 
     def greet(self, greeting: bytes | None) -> None:
-        found = CHALLENGE.search(greeting or b'')
-        if found:
-            self.challenge = found.group()
-            self.tokens = [(self.challenge, b'<challenge>'),
-                           (b64encode(self.challenge), b'<challenge in base64>')]
+        self.take_challenge('apop', greeting or b'')
         self.note(greeting)
+
+    def take_challenge(self, method: str, text: bytes) -> None:
+        found = CHALLENGE.search(text)
+        if found:
+            self.challenges[method] = challenge = found.group()
+            self.tokens += [(challenge, b'<challenge>'),
+                            (b64encode(challenge), b'<challenge in base64>')]
 
     async def in_step(self) -> None:
         lines = [*self.dialogue.lines]
@@ -106,10 +111,10 @@ class Play:
     def send(self, lines: list[Line]) -> None:
         for line in lines:
             if isinstance(line, Digest):
-                self.tokens += line.tokens(self.challenge)
+                self.tokens += line.tokens(self.challenges[line.method])
         # A spoilt digest may be a piece of another one.
         self.tokens.sort(key=lambda token: len(token[0]), reverse=True)
-        self.pending = b''.join(wire(line, self.challenge) for line in lines)
+        self.pending = b''.join(wire(line, self.challenges) for line in lines)
         self.client.transport.write(self.pending)
 
     async def reply(self) -> bytes | None:
@@ -118,6 +123,8 @@ class Play:
         if reply.startswith(LISTS):
             while not reply.endswith(b'\n.\r\n') and (line := await self.client.line()):
                 reply += line
+        if (message := MESSAGE.fullmatch(reply)):
+            self.take_challenge('cram-md5', b64decode(message[1]))
         return reply or None
 
     def note(self, reply: bytes | None) -> None:
