@@ -1,12 +1,15 @@
 """A POP3 client that keeps what was said."""
 
 import asyncio
+import base64
 import contextlib
 import random
 import socket
 import ssl
 import struct
 from collections import deque
+
+from logins import CHALLENGE, Step
 
 # What is kept of a dialogue for a failure's report: its end.
 KEPT_EVENTS = 40
@@ -29,7 +32,9 @@ class Client(asyncio.Protocol):
         self.news: asyncio.Future | None = None
         # What was done, the first bytes, and how many in all.
         self.events: deque[tuple[str, bytes, int]] = deque(maxlen=KEPT_EVENTS)
+        # That of the greeting, and that of the exchange of CRAM-MD5.
         self.challenge = b''
+        self.exchange = b''
 
     async def open(self, port: int, tls: bool = False, receive_buffer: int = 0) -> None:
         self.port = port
@@ -122,10 +127,25 @@ class Client(asyncio.Protocol):
     async def expect(self, *replies: bytes) -> None:
         """Lines; a reply of several lines has the CRLF between them."""
         for reply in replies:
+            if reply == CHALLENGE:
+                self.exchange = self.take_challenge(await self.line())
+                continue
             for wanted in reply.split(b'\r\n'):
                 line = await self.line()
                 if line != wanted:
                     raise Unexpected(f'{line!r} instead of {wanted!r}')
+
+    def line_of(self, step: Step) -> bytes:
+        line = step.line(self.exchange) if callable(step.line) else step.line
+        return line + b'\r\n'
+
+    def take_challenge(self, line: bytes) -> bytes:
+        challenge = base64.b64decode(line[2:]) if line.startswith(b'+ ') else b''
+        if not challenge.startswith(b'<') or not challenge.endswith(b'@mail.example>'):
+            raise Unexpected(f'{line!r} instead of a challenge')
+        if challenge in (self.challenge, self.exchange):
+            raise Unexpected(f'{challenge!r} once more')
+        return challenge
 
     async def end(self) -> None:
         """The server closes, and sends nothing more before."""

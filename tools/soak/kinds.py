@@ -6,19 +6,19 @@ import random
 
 from client import Client
 from logins import (CANCELLED, ERRORS, INTERNAL, METHODS, REFUSED, Step, attempt, b64,
-                    capabilities, idle, mailbox, new_login, welcome)
+                    batches, capabilities, idle, mailbox, new_login, welcome)
 
 
 async def play(client: Client, rng: random.Random, steps: list[Step]) -> None:
     """Sends the lines one by one, in one go, cut anywhere or byte by byte."""
     how = rng.choices(['step', 'once', 'cut', 'bytes'], weights=[4, 4, 2, 1])[0]
-    if how == 'step':
-        for step in steps:
-            client.send(step.line + b'\r\n')
-            await client.expect(step.reply)
-        return
-    data = b''.join(step.line + b'\r\n' for step in steps)
-    if how == 'once':
+    for batch in [[step] for step in steps] if how == 'step' else batches(steps):
+        await play_batch(client, rng, batch, how)
+
+
+async def play_batch(client: Client, rng: random.Random, steps: list[Step], how: str) -> None:
+    data = b''.join(map(client.line_of, steps))
+    if how in ('step', 'once'):
         client.send(data)
     else:
         # So many bytes one by one would take minutes.
@@ -123,9 +123,10 @@ async def pipeline(client: Client, rng: random.Random, ports: dict[str, int]) ->
     name = new_login(rng, 'good', method)
     steps = idle(rng, 2000, False)
     steps += attempt(rng, method, name, client.challenge, welcome(name)) + mailbox(rng, name)
-    await client.send_cut(b''.join(step.line + b'\r\n' for step in steps), rng, 20000)
-    for step in steps:
-        await client.expect(step.reply)
+    for batch in batches(steps):
+        await client.send_cut(b''.join(map(client.line_of, batch)), rng, 20000)
+        for step in batch:
+            await client.expect(step.reply)
     await client.end()
 
 
@@ -143,7 +144,7 @@ async def errors(client: Client, rng: random.Random, ports: dict[str, int]) -> N
 
 
 async def too_long(client: Client, rng: random.Random, ports: dict[str, int]) -> None:
-    """At pop3_client_buffer, a page, a line is skipped."""
+    """At pop3_client_buffer, 4,096 bytes, a line is skipped."""
     await connect(client, rng, ports)
     fits, skipped = Step(b'NOOP ' + b'x' * (4096 - 7), b'+OK'), b'-ERR line too long'
     steps = rng.sample([
@@ -172,7 +173,7 @@ async def cancelled(client: Client, rng: random.Random, ports: dict[str, int]) -
 async def tls_only(client: Client, rng: random.Random, ports: dict[str, int]) -> None:
     await client.open(ports['only'])
     await client.greeting()
-    capa = b'+OK Capability list follows\r\nTOP\r\nUIDL\r\nSTLS\r\n.'
+    capa = b'+OK Capability list follows\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nSTLS\r\n.'
     await play(client, rng, [
         Step(b'CAPA', capa), Step(b'USER x', b'-ERR STLS required first'),
         Step(b'AUTH PLAIN ' + b64(b'\0a\0b'), b'-ERR STLS required first')])

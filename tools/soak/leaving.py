@@ -18,7 +18,7 @@ def dialogue(client: Client, rng: random.Random) -> bytes:
     steps = idle(rng, rng.randint(0, 3), False)
     steps += attempt(rng, method, name, client.challenge, b'')
     steps += [Step(b'RETR 2', b'')] * rng.randint(0, 1) + mailbox(rng, name)
-    return b''.join(step.line + b'\r\n' for step in steps)
+    return b''.join(map(client.line_of, steps))
 
 
 async def vanish(client: Client, rng: random.Random, ports: dict[str, int], how: str) -> None:
@@ -69,7 +69,7 @@ async def deaf(client: Client, rng: random.Random, ports: dict[str, int]) -> Non
             steps = mailbox(rng, name)
             steps[-1:-1] = [step for step in steps if step.line == b'RETR 1'] * 1000
         client.transport.pause_reading()
-        client.send(b''.join(step.line + b'\r\n' for step in steps))
+        client.send(b''.join(map(client.line_of, steps)))
         await asyncio.sleep(rng.uniform(0.5, 2))
         if rng.random() < 0.5:
             return await leave(client, rng, rng.choice(['rst', 'close']))

@@ -6,6 +6,7 @@ import hmac
 import itertools
 import random
 from dataclasses import dataclass
+from typing import Callable
 
 from peers import INVALID, LARGE_MAIL, MAIL, password
 
@@ -18,10 +19,25 @@ CANCELLED = b'-ERR authentication cancelled'
 number = itertools.count(1)
 
 
+# Stands for the reply that has the challenge of CRAM-MD5.
+CHALLENGE = b'+ challenge'
+
+
 @dataclass(frozen=True)
 class Step:
-    line: bytes
+    # Or what makes it of the challenge in the reply before.
+    line: bytes | Callable[[bytes], bytes]
     reply: bytes
+
+
+def batches(steps: list[Step]) -> list[list[Step]]:
+    """What can be sent in one go each: the answer to a challenge waits for it."""
+    parts: list[list[Step]] = [[]]
+    for step in steps:
+        if callable(step.line):
+            parts.append([])
+        parts[-1].append(step)
+    return parts
 
 
 def b64(text: bytes) -> bytes:
@@ -52,9 +68,9 @@ def attempt(rng: random.Random, method: str, login: bytes, challenge: bytes,
         digest = hashlib.md5(challenge + secret).hexdigest().encode()
         steps = [Step(b'APOP ' + login + b' ' + digest, reply)]
     elif method == 'cram-md5':
-        digest = hmac.digest(secret, challenge, 'md5').hex().encode()
-        steps = [Step(b'AUTH CRAM-MD5', b'+ ' + b64(challenge)),
-                 Step(b64(login + b' ' + digest), reply)]
+        def response(own: bytes) -> bytes:
+            return b64(login + b' ' + hmac.digest(secret, own, 'md5').hex().encode())
+        steps = [Step(b'AUTH CRAM-MD5', CHALLENGE), Step(response, reply)]
     else:
         messages, prompts = {
             'plain': ([b'\0' + login + b'\0' + secret], [b'']),
@@ -88,7 +104,7 @@ def mailbox(rng: random.Random, login: bytes) -> list[Step]:
 
 def capabilities(tls: bool, starttls: bool = True) -> bytes:
     return b'\r\n'.join([
-        b'+OK Capability list follows', b'TOP', b'USER', b'UIDL',
+        b'+OK Capability list follows', b'TOP', b'USER', b'UIDL', b'RESP-CODES',
         b'SASL PLAIN LOGIN CRAM-MD5 EXTERNAL',
         *([b'STLS'] if starttls and not tls else []), b'.'])
 
