@@ -28,7 +28,8 @@ my $CRLF = "\x0d\x0a";
 # Accounts
 
 # Passwords by login.  A wrong password closes the session, save for logins
-# that begin with "wait": there the auth server asks for a second's delay.
+# that begin with "wait": there the auth server asks for a second's delay, or for
+# as many as the digit behind that says.
 
 my %PASSWORD = (
 	'test@example.com'             => 'secret',
@@ -166,7 +167,7 @@ sub _auth_answer {
 
 	} else {
 		%answer = ('Auth-Status' => 'Invalid login or password');
-		$answer{'Auth-Wait'} = 1 if $user =~ /^wait/;
+		$answer{'Auth-Wait'} = $1 || 1 if $user =~ /^wait(\d?)/;
 	}
 
 	return ($delay, join $CRLF, 'HTTP/1.0 200 OK',
