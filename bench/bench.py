@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Iterator
 
 from load import Load
-from nginx import Side, Worker, started
+from nginx import Side, Worker, make_certificate, started
 
 
 class Bench:
     def __init__(self, load: Load, sides: tuple[Side, Side], auth: int, folder: Path,
                  quick: bool) -> None:
         self.load, self.sides, self.auth, self.quick = load, sides, auth, quick
+        make_certificate(folder)
         self._folders = (folder / str(number) for number in itertools.count())
 
     def new_folder(self) -> Path:

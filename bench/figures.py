@@ -4,10 +4,11 @@ import shutil
 import subprocess
 from typing import Callable, NamedTuple
 
+import tls
 from bench import Bench
 from counting import bytes_a_read, instructions, system_calls
 from load import Failed, Work, commands, logins
-from memory import per_command, per_connection
+from memory import per_command, per_connection, per_relayed_session
 from nginx import Side
 
 AT_ONCE = '--ack-at-once'
@@ -22,7 +23,8 @@ USER_PASS = logins('user-pass')
 
 
 class Goal(NamedTuple):
-    """What this module's value, or its ratio to the C module's, is to come to."""
+    """What this module's value, its ratio to the C module's or its difference from
+    it is to come to."""
     bound: float
     of: str = 'value'
     at_least: bool = False
@@ -137,13 +139,19 @@ FIGURES = [
            speed(TRAIN, 2000), timed=True, more=True),
     Figure('CPU per command, 20 pipelined', 'µs', ratio(0.30), cpu(PIPELINED, 40_000), timed=True),
     *(figure for kind in ('Own', 'All', 'CPU') for figure in LOGINS if figure.name.startswith(kind)),
+    Figure('From the TLS handshake to the greeting', 'ms', at_most(10),
+           lambda bench, side: tls.times(bench, side).greeting, timed=True),
+    Figure('From QUIT to the end of TLS', 'ms', at_most(10),
+           lambda bench, side: tls.times(bench, side).end, timed=True),
     Figure('System calls per login, USER/PASS', '', at_most(43), calls(USER_PASS, 20, 400)),
     Figure('Memory per idle connection', 'B', ratio(1.0, slack=0.01),
            lambda bench, side: per_connection(bench, side, 10_000).greeted),
     Figure('Memory per connection after CAPA', 'B', at_most(960),
            lambda bench, side: per_connection(bench, side, 10_000).answered),
     Figure('Memory that a USER/PASS pair leaves', 'B', at_most(0, slack=0.1), pairs),
-    Figure('Bytes per read of a client after its login', 'B', at_least(4096),
+    Figure('Memory per relayed session', 'B', Goal(800, 'difference'),
+           lambda bench, side: per_relayed_session(bench, side, 500)),
+    Figure('Bytes per read of a client after its login', 'B', at_least(512),
            lambda bench, side: bytes_a_read(bench, side, 2000), more=True),
     Figure('Size of the stripped module', 'KB', at_most(64), size),
 ]

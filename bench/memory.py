@@ -33,6 +33,17 @@ def per_connection(bench: Bench, side: Side, connections: int) -> Growth:
     return Growth((greeted - before) / connections, (answered - before) / connections)
 
 
+def per_relayed_session(bench: Bench, side: Side, connections: int) -> float:
+    """Bytes for each session that is logged in; the other end's are not nginx's."""
+    with bench.worker(side) as worker:
+        with bench.load.crowd(worker, FIRST) as first:
+            first.order('log-in')
+            before = worker.memory()
+            with bench.load.crowd(worker, connections) as crowd:
+                crowd.order('log-in')
+                return (worker.memory() - before) / connections
+
+
 def per_command(bench: Bench, side: Side, work: Work, count: int) -> float:
     """Bytes for each command of one connection, while that is still there."""
     with bench.worker(side) as worker:

@@ -39,6 +39,12 @@ mail {{
         protocol pop3;
         pop3_auth plain apop cram-md5 external;
     }}
+    server {{
+        listen 127.0.0.1:{tls} ssl;
+        protocol pop3;
+        ssl_certificate ../localhost.pem;
+        ssl_certificate_key ../localhost.pem;
+    }}
 }}
 '''
 
@@ -51,11 +57,12 @@ class Side(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """A running worker; one port has a challenge in its greeting, one has not."""
+    """A running worker; one port has a challenge in its greeting, one has TLS."""
     process: subprocess.Popen
     folder: Path
     plain: int
     challenge: int
+    tls: int
 
     def cpu(self) -> float:
         """Seconds that it has been running on a processor."""
@@ -68,9 +75,20 @@ class Worker(NamedTuple):
         return next(int(line.split()[1]) for line in rollup if line.startswith('Pss_Anon:')) * 1024
 
 
-def free_ports() -> tuple[int, int]:
-    with socket.create_server(('127.0.0.1', 0)) as one, socket.create_server(('127.0.0.1', 0)) as two:
-        return one.getsockname()[1], two.getsockname()[1]
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(socket.create_server(('127.0.0.1', 0))) for _ in range(count)]
+        return [server.getsockname()[1] for server in servers]
+
+
+def make_certificate(folder: Path) -> None:
+    """For the workers in folders of that one; with its key, in one file."""
+    file = str(folder / 'localhost.pem')
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2',
+                    '-subj', '/CN=localhost', '-keyout', file, '-out', file + '.crt'],
+                   check=True, stderr=subprocess.DEVNULL)
+    with open(file, 'a') as pem:
+        pem.write(Path(file + '.crt').read_text())
 
 
 def wait_for(port: int, process: subprocess.Popen, folder: Path) -> None:
@@ -86,11 +104,11 @@ def wait_for(port: int, process: subprocess.Popen, folder: Path) -> None:
 
 
 def start(side: Side, folder: Path, auth: int, tool: list[str]) -> Worker:
-    plain, challenge = free_ports()
+    plain, challenge, tls = free_ports(3)
     (folder / 'nginx.conf').write_text(CONF.format(
         load_module=f'load_module {side.module};' if side.module else '',
         max_commands='pop3_max_commands 100000000;' if side.module else '',
-        auth=auth, plain=plain, challenge=challenge))
+        auth=auth, plain=plain, challenge=challenge, tls=tls))
     command = [*tool, str(side.nginx), '-p', f'{folder}/', '-c', 'nginx.conf', '-e', 'error.log']
     with (folder / 'stderr').open('w') as stderr:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -100,7 +118,7 @@ def start(side: Side, folder: Path, auth: int, tool: list[str]) -> Worker:
     except BaseException:
         stop(process, folder)
         raise
-    return Worker(process, folder, plain, challenge)
+    return Worker(process, folder, plain, challenge, tls)
 
 
 @contextlib.contextmanager

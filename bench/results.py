@@ -45,7 +45,8 @@ class Result(NamedTuple):
     def met(self) -> bool:
         """Whether the goal is; a value that is not there meets none."""
         goal = self.figure.goal
-        value = self.ratio if goal.of == 'ratio' else self.ours.median
+        value = {'value': self.ours.median, 'ratio': self.ratio,
+                 'difference': self.ours.median - self.c.median}[goal.of]
         slack = goal.slack
         if goal.within_noise:
             slack = value * math.hypot(self.c.spread, self.ours.spread)

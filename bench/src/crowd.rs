@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use crate::Failure;
 use crate::client::{Acks, Client};
 use crate::commands::reply_lines;
+use crate::logins::Logins;
 
 /// Opens the connections, then does what the standard input says.
 pub fn run(server: SocketAddr, connections: usize) -> Result<(), Failure> {
@@ -24,6 +25,11 @@ pub fn run(server: SocketAddr, connections: usize) -> Result<(), Failure> {
         let words: Vec<_> = order.split_whitespace().collect();
         match *words.as_slice() {
             ["all", line] => round(&mut clients, 1, line)?,
+            // One after the other, as clients come.
+            ["log-in"] => {
+                let logins = Logins::new("user-pass", 1, 1)?;
+                clients.iter_mut().try_for_each(|client| logins.log_in(client))?;
+            }
             ["tenth", line, rounds] => {
                 for _ in 0..rounds.parse()? {
                     round(&mut clients, 10, line)?;

@@ -49,7 +49,7 @@ impl Logins {
                     let logins = (number..self.count).step_by(self.clients);
                     scope.spawn(move || {
                         for _ in logins {
-                            log_out(self.log_in(server)?)?;
+                            log_out(self.connect(server)?)?;
                         }
                         Ok(())
                     })
@@ -62,14 +62,21 @@ impl Logins {
         })
     }
 
-    fn log_in(&self, server: SocketAddr) -> Result<Client, Failure> {
+    fn connect(&self, server: SocketAddr) -> Result<Client, Failure> {
         let mut client = Client::connect(server, Acks::Delayed)?;
+        self.log_in(&mut client)?;
+
+        Ok(client)
+    }
+
+    /// Makes one on a connection that is there.
+    pub fn log_in(&self, client: &mut Client) -> Result<(), Failure> {
         for line in &self.lines {
             client.send(line.as_bytes())?;
             client.read_good_lines(1)?;
         }
 
-        Ok(client)
+        Ok(())
     }
 }
 
@@ -82,7 +89,7 @@ fn log_out(mut client: Client) -> Result<(), Failure> {
 
 /// Logs in and sends `count` commands in one go to the backend.
 pub fn relayed(server: SocketAddr, count: usize) -> Result<(), Failure> {
-    let mut client = Logins::new("user-pass", 1, 1)?.log_in(server)?;
+    let mut client = Logins::new("user-pass", 1, 1)?.connect(server)?;
     client.send("NOOP\r\n".repeat(count).as_bytes())?;
     client.read_good_lines(count)?;
 

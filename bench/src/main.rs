@@ -36,7 +36,7 @@ logins    makes --count logins, each on a connection of its own, by user-pass,
           cram-md5
 relayed   logs in and sends --count commands at once to the backend
 crowd     opens the connections and takes orders from its standard input:
-          \"all LINE\", \"tenth LINE ROUNDS\"; what has been done is printed";
+          \"all LINE\", \"tenth LINE ROUNDS\", \"log-in\"; what has been done is printed";
 
 /// What went wrong, as a text for the user.
 type Failure = Box<dyn Error + Send + Sync>;
