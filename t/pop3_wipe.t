@@ -1,7 +1,8 @@
 #!/usr/bin/perl
 
-# Tests for secrets in the worker's memory: nothing is left there of what did
-# not become a login.
+# Tests for secrets in the worker's memory: this module leaves nothing there of
+# what it has held. What nginx has been handed is not looked for: of the request to
+# the auth server, and of PASS to the backend, it wipes nothing.
 
 ###############################################################################
 
