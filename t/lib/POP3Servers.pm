@@ -1,8 +1,8 @@
 package POP3Servers;
 
 # The servers around a POP3 proxy under test: an auth_http server and a backend
-# that record all they are sent, and readers of what they recorded.  Uses
-# nothing of Test::Nginx but its documented interface.
+# that record all they are sent (POP3Records).  Uses nothing of Test::Nginx but
+# its documented interface.
 
 use warnings;
 use strict;
@@ -10,17 +10,15 @@ use strict;
 use Digest::HMAC_MD5 qw/ hmac_md5_hex /;
 use Digest::MD5 qw/ md5_hex /;
 use Exporter qw/ import /;
-use Fcntl qw/ O_APPEND O_CREAT O_WRONLY /;
 use IO::Select;
 use IO::Socket::INET;
 use Time::HiRes qw/ time /;
 
 use Test::Nginx;
 
-our @EXPORT = qw/
-	start_daemons
-	auth_requests auth_take backend_lines backend_take
-/;
+use POP3Records;
+
+our @EXPORT = (@POP3Records::EXPORT, qw/ start_daemons /);
 
 my $CRLF = "\x0d\x0a";
 
@@ -71,19 +69,17 @@ my %EXTERNAL = map { $_ => 1 } '', 'test@example.com', 'space@example.com';
 # 8080 auth_http, 8111 backend, 8112 backend that closes after its greeting,
 # 8119 is kept free of any listener.
 
-my $testdir;
-
 sub start_daemons {
 	my ($t) = @_;
 
-	$testdir = $t->testdir();
+	my $dir = POP3Records::keep_in($t->testdir());
 
 	# a port that is first asked for in a daemon is not the test's port
 
 	my %port = map { $_ => port($_) } 8080, 8111, 8112, 8119;
 
-	$t->run_daemon(\&auth_daemon, $testdir, \%port);
-	$t->run_daemon(\&backend_daemon, $testdir, \%port);
+	$t->run_daemon(\&auth_daemon, $dir, \%port);
+	$t->run_daemon(\&backend_daemon, $dir, \%port);
 
 	for my $number (8080, 8111, 8112) {
 		$t->waitforsocket("127.0.0.1:$port{$number}")
@@ -96,7 +92,7 @@ sub start_daemons {
 sub auth_daemon {
 	my ($dir, $port) = @_;
 
-	my $log = _open_log("$dir/auth.log");
+	my $log = POP3Records::open_log("$dir/auth.log");
 	my %again;
 
 	_serve([$port->{8080}], data => sub {
@@ -105,10 +101,10 @@ sub auth_daemon {
 		return unless $conn->{in} =~ s/\A(.*?\x0d?\x0a\x0d?\x0a)//s;
 
 		my $request = $1;
-		_log_line($log, $request);
+		POP3Records::log_line($log, $request);
 
-		my ($delay, @answer) = _auth_answer(_parse_request($request),
-			$port, \%again);
+		my ($delay, @answer) = _auth_answer(
+			POP3Records::parse_request($request), $port, \%again);
 
 		return unless @answer;
 
@@ -211,7 +207,7 @@ sub _password_is_right {
 sub backend_daemon {
 	my ($dir, $port) = @_;
 
-	my $log = _open_log("$dir/backend.log");
+	my $log = POP3Records::open_log("$dir/backend.log");
 
 	_serve([$port->{8111}, $port->{8112}], open => sub {
 		my ($conn) = @_;
@@ -225,14 +221,15 @@ sub backend_daemon {
 		while (!$conn->{close} && $conn->{in} =~ s/\A([^\x0a]*\x0a)//) {
 			my $line = $1;
 
-			_log_line($log, "$conn->{number} $line");
+			POP3Records::log_line($log, "$conn->{number} $line");
 			_backend_answer($conn, $line);
 		}
 
 	}, gone => sub {
 		my ($conn) = @_;
 
-		_log_line($log, "$conn->{number} $conn->{in}") if $conn->{in} ne '';
+		POP3Records::log_line($log, "$conn->{number} $conn->{in}")
+			if $conn->{in} ne '';
 	});
 }
 
@@ -363,106 +360,6 @@ sub _serve {
 			}
 		}
 	}
-}
-
-###############################################################################
-# Records
-
-# One line for each thing recorded, written before the answer is sent.  All
-# bytes but printable ASCII, and the backslash, stand as \xNN.
-
-sub _open_log {
-	my ($name) = @_;
-
-	sysopen(my $fh, $name, O_WRONLY | O_CREAT | O_APPEND)
-		or die "Can't create $name: $!\n";
-
-	return $fh;
-}
-
-sub _log_line {
-	my ($fh, $text) = @_;
-
-	$text =~ s/([^\x20-\x5b\x5d-\x7e])/sprintf '\\x%02x', ord $1/ge;
-	syswrite($fh, "$text\n");
-}
-
-# $t is needed only where start_daemons() was not used.  A named sub of a test
-# must not hold it: the object would outlive the test's end, and its last two
-# checks would come too late.
-
-sub _log_read {
-	my ($t, $name) = @_;
-
-	my $dir = $t ? $t->testdir() : $testdir;
-
-	open my $fh, '<', "$dir/$name" or die "Can't open $name: $!\n";
-	chomp(my @lines = <$fh>);
-
-	return map { s/\\x(..)/chr hex $1/ger } @lines;
-}
-
-# Requests in order, each a hash: headers as they came ("Auth-User"), and
-# "user", "pass" without the percent-encoding, and "request", all of it.
-
-sub auth_requests {
-	my ($t) = @_;
-
-	my @requests = map { _parse_request($_) } _log_read($t, 'auth.log');
-
-	return @requests;
-}
-
-sub _parse_request {
-	my ($request) = @_;
-
-	my %r = (request => $request);
-
-	$r{$1} = $2 while $request =~ /^([\w-]+): ?(.*?)\x0d?$/gm;
-
-	for (['user', 'Auth-User'], ['pass', 'Auth-Pass']) {
-		my ($key, $header) = @$_;
-
-		$r{$key} = $r{$header} // '';
-		$r{$key} =~ s/%([0-9a-fA-F]{2})/chr hex $1/ge;
-	}
-
-	return \%r;
-}
-
-# Lines of all connections in order, without their CRLF; a line that ended
-# otherwise keeps its end.
-
-sub backend_lines {
-	my ($t) = @_;
-
-	my @lines = _log_read($t, 'backend.log');
-
-	return map { s/^\d+ //r =~ s/\x0d\x0a\z//r } @lines;
-}
-
-# The same, but only what came since the last call; the number of them in
-# scalar context.
-
-my %taken;
-
-sub auth_take {
-	return _take('auth', auth_requests(@_));
-}
-
-sub backend_take {
-	return _take('backend', backend_lines(@_));
-}
-
-sub _take {
-	my ($what, @all) = @_;
-
-	my $before = $taken{$what} || 0;
-	$taken{$what} = @all;
-
-	my @new = @all[$before .. $#all];
-
-	return @new;
 }
 
 ###############################################################################
