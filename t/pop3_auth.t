@@ -13,7 +13,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -65,7 +65,7 @@ my ($s, $challenge);
 sub session {
 	my ($number) = @_;
 
-	$s = Test::Nginx::POP3->new(
+	$s = POP3Session->new(
 		PeerAddr => '127.0.0.1:' . port($number || 8110));
 	$challenge = challenge($s->read());
 }

@@ -13,7 +13,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -155,7 +155,7 @@ my $salt = qr/<\d+\.\d+\@pop3\.example\.com>/;
 sub session {
 	my ($number, $name, $greeting) = @_;
 
-	my $s = Test::Nginx::POP3->new(
+	my $s = POP3Session->new(
 		PeerAddr => '127.0.0.1:' . port($number),
 		SSL => $number == 8995,
 	);
@@ -242,7 +242,7 @@ methods($s, 'external', qw/EXTERNAL/);
 my %seen;
 
 for (1 .. 3) {
-	$s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port(8121));
+	$s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8121));
 	$seen{challenge($s->read())}++;
 }
 
@@ -296,12 +296,12 @@ undef $s;
 # inheritance: an inner directive replaces the outer one, each by itself
 
 $t->write_file('nginx.conf', $t->read_file('inherit.conf'));
-$t->reload();
+reload($t);
 
 # the old worker may still be the one that accepts
 
 ok(wait_until(sub {
-	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port(8110));
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8110));
 	$s->read();
 	return grep { $_ eq 'X-OUTER' } multiline($s, 'CAPA');
 }), 'reloaded');

@@ -13,7 +13,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -95,7 +95,7 @@ sub asked {
 for my $number (8140, 8145) {
 	my $name = $number == 8145 ? 'implicit' : 'STLS';
 	my $open = sub {
-		$s = Test::Nginx::POP3->new(
+		$s = POP3Session->new(
 			PeerAddr => '127.0.0.1:' . port($number));
 
 		if ($number == 8140) {
@@ -133,7 +133,7 @@ for my $number (8140, 8145) {
 
 # optional
 
-$s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port(8150), SSL => 1);
+$s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8150), SSL => 1);
 $s->ok('optional, no certificate - greeting');
 sends('USER test@example.com', qr/^\+OK/, 'optional, no certificate - USER');
 sends('PASS secret', qr/^\+OK/, 'optional, no certificate - PASS');

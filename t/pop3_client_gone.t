@@ -16,7 +16,7 @@ use Time::HiRes qw/ time /;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -141,7 +141,7 @@ my @login_stage = (
 sub session {
 	my ($number) = @_;
 
-	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($number));
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port($number));
 	$s->read();
 
 	return $s;

@@ -16,7 +16,7 @@ use Socket qw/ IPPROTO_TCP TCP_CORK TCP_NODELAY /;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -65,7 +65,7 @@ my $crlf = "\x0d\x0a";
 sub session {
 	my ($number) = @_;
 
-	my $s = Test::Nginx::POP3->new(
+	my $s = POP3Session->new(
 		PeerAddr => '127.0.0.1:' . port($number || 8110));
 	$s->socket()->setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);
 	$s->read();

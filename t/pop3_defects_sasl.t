@@ -13,7 +13,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -69,7 +69,7 @@ my $server = 8110;
 my ($s, $challenge);
 
 sub session {
-	$s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($server));
+	$s = POP3Session->new(PeerAddr => '127.0.0.1:' . port($server));
 	$challenge = challenge($s->read());
 
 	auth_take();

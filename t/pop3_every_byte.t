@@ -15,7 +15,7 @@ use Socket qw/ SOL_SOCKET SO_LINGER /;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -124,7 +124,7 @@ is(join("\n", $t->read_file('mail.log') =~ /^.*\[(?:alert|crit|emerg)\].*$/gm),
 ###############################################################################
 
 sub session {
-	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port(8110));
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8110));
 
 	return { s => $s, challenge => challenge($s->read()) };
 }

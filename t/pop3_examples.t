@@ -13,7 +13,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 use POP3Servers;
 
@@ -144,7 +144,7 @@ sub contents {
 sub session {
 	my ($number, $header) = @_;
 
-	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($number));
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port($number));
 	$s->print($header) if $header;
 	$s->read();
 
@@ -154,7 +154,7 @@ sub session {
 sub tls_session {
 	my (%args) = @_;
 
-	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port(8995));
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8995));
 	starttls($s, %args);
 	$s->read();
 

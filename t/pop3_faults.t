@@ -15,7 +15,7 @@ use Time::HiRes qw/ time /;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -73,7 +73,7 @@ my $login = 'test@example.com';
 sub session {
 	my ($number) = @_;
 
-	my $s = Test::Nginx::POP3->new(
+	my $s = POP3Session->new(
 		PeerAddr => '127.0.0.1:' . port($number || 8110));
 	$s->read();
 

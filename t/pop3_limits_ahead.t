@@ -14,7 +14,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 use POP3Servers;
 
@@ -97,7 +97,7 @@ undef $s;
 sub ahead {
 	my ($number, $line, $count) = @_;
 
-	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($number));
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port($number));
 	$s->read();
 
 	my $socket = $s->socket();

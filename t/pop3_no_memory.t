@@ -15,7 +15,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -154,7 +154,7 @@ sub play {
 
 	fail_at($tls ? 0 : $n);
 
-	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($port),
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port($port),
 		SSL => $tls);
 	my $socket = $s->socket();
 

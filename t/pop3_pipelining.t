@@ -15,7 +15,7 @@ use Socket qw/ SOL_SOCKET SO_RCVBUF /;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -92,7 +92,7 @@ my $login = 'test@example.com';
 sub session {
 	my ($number) = @_;
 
-	my $s = Test::Nginx::POP3->new(
+	my $s = POP3Session->new(
 		PeerAddr => '127.0.0.1:' . port($number),
 		SSL => $number % 10 == 5);
 	$s->read();

@@ -15,7 +15,7 @@ use IO::Socket::INET;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -108,7 +108,7 @@ my $s;
 sub session {
 	my ($number) = @_;
 
-	$s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($number));
+	$s = POP3Session->new(PeerAddr => '127.0.0.1:' . port($number));
 }
 
 sub lines {

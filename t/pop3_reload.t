@@ -15,7 +15,7 @@ use Time::HiRes qw/ time /;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -76,7 +76,7 @@ my $login = 'test@example.com';
 my ($s, $challenge);
 
 sub session {
-	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port(8110));
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8110));
 	$challenge = challenge($s->read());
 
 	return $s;
@@ -144,7 +144,7 @@ replies($open{slow}, 1);
 my $pid = worker_pid($t);
 
 $t->write_file_expand('nginx.conf', conf('SECOND', '', 'external', 'off'));
-$t->reload();
+reload($t);
 
 reloaded_to('SECOND');
 
@@ -211,7 +211,7 @@ ok(wait_until(sub { !kill 0, $pid }), 'the old worker exits');
 
 $t->write_file_expand('nginx.conf',
 	conf('THIRD', 'worker_shutdown_timeout 1s;', 'plain', 'off'));
-$t->reload();
+reload($t);
 
 reloaded_to('THIRD');
 
@@ -225,7 +225,7 @@ command($open{plain}, 'AUTH PLAIN');
 my $start = time();
 
 $t->write_file_expand('nginx.conf', conf('FOURTH', '', 'plain', 'off'));
-$t->reload();
+reload($t);
 
 reloaded_to('FOURTH');
 
@@ -238,7 +238,7 @@ like($t->read_file('error.log'), qr/\[info\].*shutdown timeout/,
 # a configuration that is wrong changes nothing
 
 $t->write_file_expand('nginx.conf', conf('FIFTH', '', 'wrong', 'off'));
-$t->reload();
+reload($t);
 
 ok(wait_until(sub { $t->read_file('error.log') =~ /\[emerg\].*"wrong"/ }),
 	'wrong configuration - told');

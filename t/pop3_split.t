@@ -16,7 +16,7 @@ use Socket qw/ IPPROTO_TCP TCP_NODELAY /;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -128,7 +128,7 @@ my $probe = session(8120);
 sub session {
 	my ($number) = @_;
 
-	my $s = Test::Nginx::POP3->new(
+	my $s = POP3Session->new(
 		PeerAddr => '127.0.0.1:' . port($number),
 		SSL => $number == 8995);
 	$s->socket()->setsockopt(IPPROTO_TCP, TCP_NODELAY, 1);

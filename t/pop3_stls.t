@@ -15,7 +15,7 @@ use Socket qw/ IPPROTO_TCP TCP_CORK /;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -91,7 +91,7 @@ my $s;
 sub session {
 	my ($number) = @_;
 
-	$s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($number));
+	$s = POP3Session->new(PeerAddr => '127.0.0.1:' . port($number));
 
 	return challenge($s->read());
 }
@@ -254,7 +254,7 @@ for my $version ('TLSv1_3', 'TLSv1_2') {
 		auth_take();
 		backend_take();
 
-		$s = Test::Nginx::POP3->new(
+		$s = POP3Session->new(
 			PeerAddr => '127.0.0.1:' . port($number));
 
 		if ($number == 8120) {

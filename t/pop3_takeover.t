@@ -37,7 +37,7 @@ BEGIN {
 }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -135,7 +135,7 @@ my $s;
 sub session {
 	my ($port) = @_;
 
-	$s = Test::Nginx::POP3->new(PeerAddr => "127.0.0.1:$port",
+	$s = POP3Session->new(PeerAddr => "127.0.0.1:$port",
 		SSL => $port == 995);
 
 	return $s->read() // '';

@@ -13,7 +13,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -62,7 +62,7 @@ END {
 }
 
 sub session {
-	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port(8110));
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8110));
 	$s->read();
 
 	return $s;

@@ -15,7 +15,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 use POP3Servers;
 
@@ -53,7 +53,7 @@ $t->run();
 
 # what is looked for would be found: an incomplete line is held
 
-my $s = Test::Nginx::POP3->new();
+my $s = POP3Session->new();
 
 $s->ok('greeting');
 $s->print('PASS wipe-held');
@@ -63,7 +63,7 @@ ok(wait_until(sub { !in_memory('wipe-held') }), 'and wiped with its session');
 
 # the memory is held on to for the next incomplete line
 
-$s = Test::Nginx::POP3->new();
+$s = POP3Session->new();
 $s->ok('greeting');
 $s->print('PASS wipe-before');
 wait_until(sub { in_memory('wipe-before') });
@@ -73,7 +73,7 @@ ok(wait_until(sub { !in_memory('wipe-before') }), 'and wiped for the next one');
 
 # the connection is reset, so that what is held is not read any further
 
-$s = Test::Nginx::POP3->new();
+$s = POP3Session->new();
 $s->ok('greeting');
 $s->print('PASS wipe-reset');
 wait_until(sub { in_memory('wipe-reset') });
@@ -92,7 +92,7 @@ for (
 ) {
 	my ($name, $line, $secret) = @$_;
 
-	$s = Test::Nginx::POP3->new();
+	$s = POP3Session->new();
 	$s->read();
 	command($s, $line);
 	ok(wait_until(sub { !in_memory($secret) }), "a secret $name is wiped");
@@ -100,7 +100,7 @@ for (
 
 # a login that fails, and what was sent behind it
 
-$s = Test::Nginx::POP3->new();
+$s = POP3Session->new();
 $s->read();
 segment($s, join '', map { "$_\x0d\x0a" } 'USER wait@example.com',
 	'PASS wipe-password', 'PASS wipe-ahead');

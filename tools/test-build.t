@@ -12,7 +12,7 @@ use Test::More;
 BEGIN { use FindBin; chdir("$FindBin::Bin/../t"); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -50,7 +50,7 @@ like($output, qr/"pop3_max_commands" directive .* use "max_commands"/,
 $t->write_file_expand('nginx.conf', $conf =~ s/DIRECTIVE/max_commands 2/r);
 $t->run();
 
-my $s = Test::Nginx::POP3->new();
+my $s = POP3Session->new();
 $s->ok('greeting');
 
 $s->print("NOOP\x0d\x0a" x 3);

@@ -1,7 +1,7 @@
 package POP3Proxy;
 
-# What the tests of a POP3 proxy need beyond Test::Nginx::POP3, together with
-# the servers of POP3Servers.  Uses nothing of Test::Nginx but its documented
+# What the tests of a POP3 proxy need beyond POP3Session, together with the
+# servers of POP3Servers.  Uses nothing of Test::Nginx but its documented
 # interface.
 
 use warnings;
@@ -18,11 +18,12 @@ use Time::HiRes qw/ time sleep /;
 use Test::Nginx;
 
 use POP3Servers;
+use POP3Session;
 
 our @EXPORT = (@POP3Servers::EXPORT, qw/
 	command replies multiline closed starttls receive segment
 	b64 unb64 sasl_plain challenge cram_md5 apop
-	nginx_test create_certificate
+	nginx_test reload create_certificate
 	wait_until worker_pid worker_fds worker_rss
 /);
 
@@ -33,7 +34,7 @@ my $TIMEOUT = 8;
 $SIG{PIPE} = 'IGNORE';
 
 ###############################################################################
-# Sessions.  $s is a Test::Nginx::POP3 throughout.
+# Sessions.  $s is a POP3Session throughout.
 
 # A line, and the reply to it without its CRLF; '' when none comes.
 
@@ -90,21 +91,11 @@ sub multiline {
 sub closed {
 	my ($s, $seconds) = @_;
 
-	my $socket = $s->socket();
-	my $deadline = time() + ($seconds || $TIMEOUT);
+	return 0 if $s->unread();
 
-	$socket->blocking(0);
+	my $n = $s->more($seconds);
 
-	while ((my $left = $deadline - time()) > 0) {
-		my $n = $socket->sysread(my $bytes, 1024);
-
-		return !$n if defined $n;
-		return 1 unless $!{EAGAIN};
-
-		$s->can_read($left);
-	}
-
-	return 0;
+	return defined $n && $n == 0 ? 1 : 0;
 }
 
 # The TLS handshake on the session, after STLS was accepted.
@@ -114,11 +105,7 @@ sub starttls {
 
 	require IO::Socket::SSL;
 
-	my $socket = $s->socket();
-
-	$socket->blocking(1);
-
-	return defined IO::Socket::SSL->start_SSL($socket,
+	return defined IO::Socket::SSL->start_SSL($s->socket(),
 		SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE(),
 		Timeout => $TIMEOUT, %args);
 }
@@ -131,7 +118,6 @@ sub segment {
 
 	my $socket = $s->socket();
 
-	$socket->blocking(1);
 	$socket->setsockopt(IPPROTO_TCP, TCP_CORK, 1);
 
 	while (length $bytes) {
@@ -143,24 +129,12 @@ sub segment {
 	$socket->setsockopt(IPPROTO_TCP, TCP_CORK, 0);
 }
 
-# The next $n bytes, fewer when no more come.  Lines that were read before must
-# have been the last ones that were there.
+# The next $n bytes, fewer when no more come.
 
 sub receive {
 	my ($s, $n) = @_;
 
-	my ($socket, $bytes) = ($s->socket(), '');
-
-	$socket->blocking(0);
-
-	while (length $bytes < $n) {
-		my $got = $socket->sysread($bytes, $n - length $bytes, length $bytes);
-
-		next if $got;
-		last if defined $got || !$!{EAGAIN} || !$s->can_read($TIMEOUT);
-	}
-
-	return $bytes;
+	return $s->take($n);
 }
 
 ###############################################################################
@@ -232,6 +206,25 @@ sub nginx_test {
 	unlink "$dir/nginx.pid" unless $running;
 
 	return ($status, $output);
+}
+
+# Reloads, and waits until the old workers do not accept any more, or the
+# configuration is found to be wrong.
+
+sub reload {
+	my ($t) = @_;
+
+	my $over = sub {
+		my @found = $t->read_file('error.log')
+			=~ /gracefully shutting down|\[emerg\]/g;
+		return scalar @found;
+	};
+
+	my $before = $over->();
+
+	$t->reload();
+
+	return wait_until(sub { $over->() > $before });
 }
 
 # NAME.crt and NAME.key in the test's directory, self-signed.

@@ -1,33 +1,32 @@
 package Test::Nginx::POP3;
 
 # A POP3 client and a minimal POP3 server, with the interface of the module
-# of that name in nginx-tests.
+# of that name in nginx-tests, and with its oddities: see t/harness.t.
 
 use warnings;
 use strict;
 
-use Errno qw/ EAGAIN EINTR /;
-use Exporter qw/ import /;
+use Errno qw/ EWOULDBLOCK /;
 use IO::Select;
 use IO::Socket::INET;
 use Test::More qw//;
 
 use Test::Nginx;
 
-our @EXPORT = qw/ pop3_test_daemon /;
-
 my $TIMEOUT = 8;
 my $CRLF = "\x0d\x0a";
+
+# Dies when there is no connection, but not when only TLS fails.
 
 sub new {
 	my ($class, %args) = @_;
 
 	my $self = bless { buffer => '' }, $class;
 
-	local $SIG{ALRM} = sub { die "timeout\n" };
-	local $SIG{PIPE} = 'IGNORE';
+	eval {
+		local $SIG{ALRM} = sub { die "timeout\n" };
+		local $SIG{PIPE} = sub { die "sigpipe\n" };
 
-	my $connected = eval {
 		alarm $TIMEOUT;
 
 		$self->{socket} = IO::Socket::INET->new(
@@ -38,13 +37,11 @@ sub new {
 
 		$self->_start_ssl(%args) if $args{SSL};
 
-		1;
+		alarm 0;
 	};
 
-	my $error = $@;
 	alarm 0;
-
-	die "POP3 client: $error" unless $connected;
+	log_in("died: $@") if $@;
 
 	$self->{socket}->autoflush(1);
 
@@ -66,7 +63,7 @@ sub _start_ssl {
 sub DESTROY {
 	my ($self) = @_;
 
-	$self->{socket}->close() if $self->{socket};
+	$self->{socket}->close();
 }
 
 sub socket {
@@ -98,49 +95,44 @@ sub print {
 
 	log_out($bytes);
 
-	# reading leaves the socket non-blocking; half a write would go unnoticed
-
-	$self->{socket}->blocking(1);
-
 	return $self->{socket}->print($bytes);
 }
 
-# One line with its end, or undef when none comes.
+# One line with its end; undef, or an empty list, when none comes.  select()
+# does not see what TLS has taken from the socket and not handed out yet.
 
-sub read {
-	my ($self) = @_;
-
-	my $line = $self->_getline();
-
-	log_in($line);
-
-	return $line;
-}
-
-sub _getline {
+sub getline {
 	my ($self) = @_;
 
 	my $socket = $self->{socket};
 	my $readable = IO::Select->new($socket);
 
-	$socket->blocking(0);
-
 	while (1) {
 		return $1 if $self->{buffer} =~ s/\A([^\x0a]*\x0a)//;
+		return unless $readable->can_read($TIMEOUT);
 
-		my $n = $socket->sysread($self->{buffer}, 16384,
-			length $self->{buffer});
+		$socket->blocking(0);
+		my $n = $socket->sysread(my $bytes, 1024);
+		my $again = !defined $n && $!{EWOULDBLOCK};
+		$socket->blocking(1);
 
-		# TLS may hold bytes that select() does not see, so it is asked only
-		# when there is nothing to read
+		next if $again;
+		return unless $n;
 
-		if (!defined $n && ($!{EAGAIN} || $!{EINTR})) {
-			return undef unless $readable->can_read($TIMEOUT);
-			next;
-		}
-
-		return undef unless $n;
+		$self->{buffer} .= $bytes;
 	}
+}
+
+# The same, always one value: it is assigned to the global $_, whatever the
+# caller has there.
+
+sub read {
+	my ($self) = @_;
+
+	$_ = $self->getline();
+	log_in($_) if defined;
+
+	return $_;
 }
 
 sub check {
@@ -152,7 +144,7 @@ sub check {
 sub ok {
 	my ($self, @name) = @_;
 
-	return $self->check(qr/^\+OK/, @name);
+	return Test::More->builder()->like($self->read(), qr/^\+OK/, @name);
 }
 
 ###############################################################################
@@ -168,8 +160,6 @@ sub pop3_test_daemon {
 		Listen    => 5,
 		ReuseAddr => 1,
 	) or die "Can't listen: $@\n";
-
-	local $SIG{PIPE} = 'IGNORE';
 
 	while (my $client = $server->accept()) {
 		$client->autoflush(1);
