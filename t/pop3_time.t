@@ -13,7 +13,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 use POP3Servers;
 
@@ -84,7 +84,7 @@ $t->run();
 sub session {
 	my ($number) = @_;
 
-	return Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port($number));
+	return POP3Session->new(PeerAddr => '127.0.0.1:' . port($number));
 }
 
 sub pause {
@@ -169,7 +169,7 @@ $wait->read();
 command($wait, 'USER wait4@example.com');
 $wait->send('PASS wrong');
 
-$t->reload();
+reload($t);
 
 ok(closed($idle), 'shutdown - an idle session');
 starttls($handshake);
