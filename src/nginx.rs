@@ -11,6 +11,7 @@ pub mod attempt;
 pub mod conf;
 pub mod connection;
 pub mod cycle;
+mod file;
 pub mod heap;
 pub mod log;
 pub mod protocol;

@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->has_daemon('openssl')
-	->plan(42);
+	->plan(43);
 
 my $conf = <<'EOC';
 
@@ -243,6 +243,11 @@ reload($t);
 ok(wait_until(sub { $t->read_file('error.log') =~ /\[emerg\].*"wrong"/ }),
 	'wrong configuration - told');
 is(marks(session()), 'FOURTH', 'wrong configuration - the old one holds');
+
+# the module's file is the same as ever
+
+unlike($t->read_file('error.log'), qr/\[warn\].*ngx_mail_pop3_rs_module/,
+	'no warning');
 
 undef %open;
 

@@ -5,6 +5,7 @@ use core::ptr::NonNull;
 
 use nginx_sys::{ngx_cycle_t, ngx_test_config};
 
+use super::file;
 use super::log::Log;
 use super::mail::{
     ngx_mail_conf_ctx_t, ngx_mail_core_main_conf_t, ngx_mail_core_srv_conf_t, ngx_mail_module,
@@ -12,16 +13,28 @@ use super::mail::{
 use super::protocol::PROTOCOL;
 use crate::module;
 
-const ANNOUNCEMENT: &CStr = match CStr::from_bytes_with_nul(
-    concat!("POP3 is served by ngx_mail_pop3_rs_module ", env!("CARGO_PKG_VERSION"), "\0")
-        .as_bytes(),
-) {
-    Ok(text) => text,
-    Err(_) => c"",
-};
+const ANNOUNCEMENT: &CStr = terminated(concat!(
+    "POP3 is served by ngx_mail_pop3_rs_module ",
+    env!("CARGO_PKG_VERSION"),
+    "\0"
+));
+
+/// Behind the path of the module's file, and a quote before it.
+const REPLACED: &CStr = terminated(concat!(
+    "\" was replaced or removed: ngx_mail_pop3_rs_module ",
+    env!("CARGO_PKG_VERSION"),
+    ", loaded before, serves POP3 until nginx is restarted or upgraded on the fly (USR2)\0"
+));
+
+const fn terminated(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => c"",
+    }
+}
 
 /// Logs who serves POP3, if a server of the configuration has it and nginx
-/// does more than test it.
+/// does more than test it; and that it is not who could be expected to.
 ///
 /// # Safety
 ///
@@ -32,7 +45,11 @@ pub unsafe fn announce(cycle: *mut ngx_cycle_t) {
     unsafe {
         let Some(log) = NonNull::new((*cycle).log) else { return };
         if ngx_test_config == 0 && serves_pop3(cycle) {
-            Log::from_raw(log).notice(ANNOUNCEMENT);
+            let log = Log::from_raw(log);
+            log.notice(ANNOUNCEMENT);
+            if let Some(path) = file::replaced() {
+                log.warn_of_file(path, REPLACED);
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use core::ffi::{CStr, c_int};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use nginx_sys::{NGX_LOG_INFO, NGX_LOG_NOTICE, ngx_log_error_core, ngx_log_t};
+use nginx_sys::{NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_error_core, ngx_log_t};
 
 /// The log of a session or of a cycle.
 #[derive(Clone, Copy)]
@@ -26,6 +26,11 @@ impl<'a> Log<'a> {
     /// nginx's pointer.
     pub const fn as_ptr(self) -> *mut ngx_log_t {
         self.raw.as_ptr()
+    }
+
+    /// Logs at warn level what is wrong with a file.
+    pub fn warn_of_file(self, path: &CStr, wrong: &CStr) {
+        self.write(NGX_LOG_WARN, 0, c"\"", path, wrong);
     }
 
     /// Logs a message at notice level.
