@@ -13,7 +13,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
-use Test::Nginx::POP3;
+use POP3Session;
 use POP3Proxy;
 
 ###############################################################################
@@ -157,7 +157,7 @@ sub logged {
 }
 
 sub serves {
-	my $s = Test::Nginx::POP3->new(PeerAddr => '127.0.0.1:' . port(8110));
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8110));
 	$s->read();
 
 	command($s, "USER $login");
