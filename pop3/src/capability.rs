@@ -183,6 +183,21 @@ mod tests {
     }
 
     #[test]
+    fn list_of_mechanisms() {
+        let written = |mechanisms: &[Mechanism]| {
+            let mut text = Vec::new();
+            write_mechanisms(mechanisms.iter().copied(), |piece| text.extend_from_slice(piece));
+            String::from_utf8(text).unwrap()
+        };
+
+        assert_eq!(
+            written(&[Mechanism::Plain, Mechanism::CramMd5]),
+            "+OK methods supported:\r\nPLAIN\r\nCRAM-MD5\r\n.\r\n"
+        );
+        assert_eq!(written(&[]), "+OK methods supported:\r\n.\r\n");
+    }
+
+    #[test]
     fn unfit_capabilities() {
         for (name, unfit) in [
             (&b""[..], Unfit::Empty),

@@ -220,6 +220,11 @@ mod tests {
             ("sTLs", Keyword::Stls),
             ("top", Keyword::Top),
             ("RETR", Keyword::Retr),
+            ("stat", Keyword::Stat),
+            ("List", Keyword::List),
+            ("dELE", Keyword::Dele),
+            ("RSET", Keyword::Rset),
+            ("UidL", Keyword::Uidl),
         ] {
             assert_eq!(parse(word), Some((keyword, Vec::new())), "{word}");
         }

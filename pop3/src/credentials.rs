@@ -185,6 +185,7 @@ mod tests {
             b"c4c9334bac560ecc979e58001b3e22f",
             b"c4c9334bac560ecc979e58001b3e22fb0",
             b"g4c9334bac560ecc979e58001b3e22fb",
+            b"ggc9334bac560ecc979e58001b3e22fb",
             b" 4c9334bac560ecc979e58001b3e22fb",
         ] {
             assert_eq!(digest(wrong), Err(Refusal::InvalidDigest));

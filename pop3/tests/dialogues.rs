@@ -199,6 +199,41 @@ fn an_http_request_ends_the_session_if_it_comes_first() {
 }
 
 #[test]
+fn a_command_may_come_in_pieces() {
+    let noop = Noted::Reply(OK);
+    assert_eq!(play(b"NOOP\r\nNOOP\r\n", &[2, 7], &POLICY, false), [noop.clone(), noop]);
+}
+
+#[test]
+fn the_rest_of_a_long_line_is_no_command() {
+    let head = [b'x'; POLICY.max_line];
+    let bytes = [&head[..], b"NOOP\r\nCAPA\r\n"].concat();
+    assert_eq!(
+        play(&bytes, &[head.len()], &POLICY, false),
+        [Noted::Refuse(Refusal::LineTooLong), Noted::Capabilities]
+    );
+}
+
+#[test]
+fn starttls_only_has_no_login_before_tls() {
+    let policy = Policy { starttls: StartTls::Only, ..POLICY };
+    for (login, after_tls) in [
+        ("USER a", keep("a", OK)),
+        (
+            "APOP a c4c9334bac560ecc979e58001b3e22fb",
+            authenticate(Method::Apop, Some("a"), "c4c9334bac560ecc979e58001b3e22fb"),
+        ),
+        ("AUTH", Noted::Mechanisms),
+        ("AUTH PLAIN dGVzdAB0ZXN0AHRlc3Q=", authenticate(Method::Plain, Some("test"), "test")),
+    ] {
+        let line = format!("{login}\r\n");
+        let refused = Noted::Refuse(Refusal::TlsRequired);
+        assert_eq!(play(line.as_bytes(), &[], &policy, false), [refused], "{login}");
+        assert_eq!(play(line.as_bytes(), &[], &policy, true), [after_tls], "{login}");
+    }
+}
+
+#[test]
 fn rfc_2595_stls_forgets_the_user() {
     assert_eq!(
         play_whole(b"USER a\r\nSTLS\r\nPASS b\r\n"),

@@ -111,8 +111,12 @@ pub fn play(bytes: &[u8], cuts: &[usize], policy: &Policy, tls: bool) -> Vec<Not
 
         let mut input = &mut held[..];
         held = loop {
+            let length = input.len();
             match session.next(input, &mut server) {
-                Continue(rest) => input = rest,
+                Continue(rest) => {
+                    assert!(rest.len() < length, "a line was taken");
+                    input = rest;
+                }
                 Break(rest) => break rest.to_vec(),
             }
             assert!(!session.wants_input());
