@@ -11,7 +11,7 @@ endif
 
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
-	diff-c fuzz-smoke fuzz sanitize valgrind soak bench \
+	diff-c mutants fuzz-smoke fuzz sanitize valgrind soak bench \
 	dist deb test-dist test-configure test-deb test-rpm
 
 help:  ## List the targets
@@ -55,6 +55,11 @@ run: build  ## Start what the demo shows and stay until Ctrl-C
 
 diff-c: deps  ## Play 20000 dialogues to nginx with the C module and with this one, and compare
 	module=$$(tools/module full) && tools/diff-c/run --count 20000 --module "$$module"
+
+# Crates that need no nginx.
+PURE_CRATES = pop3
+mutants:  ## Change the crates that need no nginx, place by place: do their tests notice?
+	tools/mutants $(PURE_CRATES)
 
 fuzz-smoke:  ## Fuzz the protocol for a minute
 	@tools/deps fuzz
