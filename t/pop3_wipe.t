@@ -9,6 +9,7 @@
 use warnings;
 use strict;
 
+use MIME::Base64;
 use Socket qw/ SOL_SOCKET SO_LINGER /;
 use Test::More;
 
@@ -21,7 +22,7 @@ use POP3Servers;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(11);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(12);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -97,6 +98,15 @@ for (
 	command($s, $line);
 	ok(wait_until(sub { !in_memory($secret) }), "a secret $name is wiped");
 }
+
+# what a password was decoded in, which is on the stack: little of it outlives
+# the calls that follow
+
+$s = POP3Session->new();
+$s->read();
+command($s, 'AUTH LOGIN ' . encode_base64('test', ''));
+command($s, encode_base64("wipe-b64\0", ''));
+ok(wait_until(sub { !in_memory('wipe-b64') }), 'a decoded secret is wiped');
 
 # a login that fails, and what was sent behind it
 
