@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
-# Logins by clients that others wrote (curl, mpop, fetchmail, Python's poplib,
-# Perl's Net::POP3) through nginx to a real Dovecot: each method by at least
-# one of them, and a message that arrives as it is in the mailbox.
+# Logins by clients that others wrote (curl, mpop, fetchmail, s-nail, fdm,
+# Python's poplib, Perl's Net::POP3) through nginx to a real Dovecot: each method
+# by at least one of them, and a message that arrives as it is in the mailbox.
 
 ###############################################################################
 
@@ -15,33 +15,22 @@ BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
 use POP3Proxy;
+use POP3Clients;
 
 ###############################################################################
 
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-# Without its clients the file would prove nothing: fails, and is not skipped.
-# Debian keeps servers where only root's PATH looks.
-
-$ENV{PATH} .= ':/usr/sbin';
-
-my %package = (
+need(
 	curl => 'curl', mpop => 'mpop', fetchmail => 'fetchmail',
-	python3 => 'python3', openssl => 'openssl', dovecot => 'dovecot-pop3d',
-	timeout => 'coreutils',
+	python3 => 'python3', 's-nail' => 's-nail', fdm => 'fdm',
 	'IO::Socket::SSL' => 'libio-socket-ssl-perl',
 	'Authen::SASL' => 'libauthen-sasl-perl',
 	'Digest::HMAC_MD5' => 'libdigest-hmac-perl',
 );
 
-my @missing = grep {
-	/^[A-Z]/ ? !eval "require $_" : system("command -v $_ >/dev/null")
-} sort keys %package;
-
-die "Missing: @missing (apt-get install @package{@missing})\n" if @missing;
-
-my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->plan(164);
+my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->plan(194);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -77,6 +66,12 @@ mail {
         listen    127.0.0.1:8121;
         protocol  pop3;
         pop3_auth plain apop cram-md5;
+    }
+
+    server {
+        listen    127.0.0.1:8122;
+        protocol  pop3;
+        pop3_auth plain cram-md5;
     }
 
     # TLS
@@ -139,31 +134,20 @@ EOC
 
 my $d = $t->testdir();
 
-# nothing that this user has set up for a client counts
-
-@ENV{qw/ HOME FETCHMAILHOME LC_ALL /} = ($d, $d, 'C');
-
 my ($login, $password) = ('test@example.com', 'secret');
 
 create_certificate($t, 'client');
+start_servers($t, $login, $password);
 
-system('openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost'
-	. ' -addext subjectAltName=DNS:localhost,IP:127.0.0.1'
-	. " -out $d/localhost.crt -keyout $d/localhost.key"
-	. " >$d/localhost.openssl 2>&1") == 0
-	or die "Can't create certificate localhost\n";
-
-# Two auth_http servers, alike but for the backend that they name, with one
+# A second auth_http server, alike but for the backend that it names, with one
 # record for both.
 
-my %port = map { $_ => port($_) } 8080, 8081, 8111, 8112, 8119;
+my %port = map { $_ => port($_) } 8081, 8112, 8119;
 
-$t->run_daemon(\&POP3Servers::auth_daemon, $d, \%port);
 $t->run_daemon(\&POP3Servers::auth_daemon, $d,
 	{ %port, 8080 => $port{8081}, 8111 => $port{8112} });
-$t->run_daemon('../demo/dovecot', $d, $port{8111}, $login, $password);
 
-for my $number (8080, 8081, 8111, 8112) {
+for my $number (8081, 8112) {
 	$t->waitforsocket("127.0.0.1:$port{$number}")
 		or die "Can't start the daemon on port $number\n";
 }
@@ -172,11 +156,7 @@ $t->run();
 
 ###############################################################################
 
-my $expected = do {
-	open my $fh, '<', '../demo/mailbox/1.eml' or die "No message: $!\n";
-	local $/;
-	<$fh>;
-};
+my $expected = expected();
 
 # curl.  It shows what it sends, base64 included.
 
@@ -269,6 +249,23 @@ login('fetchmail, STLS', fetchmail(8130, 'pop3', 'auth password', $password,
 refused('fetchmail', fetchmail(8110, 'pop3', 'auth password', 'wrong'),
 	qr/POP3< -ERR/, 'plain');
 
+# s-nail and fdm, which log in by APOP wherever the greeting holds a challenge
+
+login('s-nail, USER and PASS', s_nail('plain', 8122), qr/>>> USER /, 'plain');
+login('s-nail, APOP', s_nail('plain', 8121), qr/>>> APOP /, 'apop');
+login('s-nail, STLS', s_nail('STLS', 8130), qr/>>> STLS\n.*>>> USER /s, 'plain');
+login('s-nail, TLS', s_nail('TLS', 8995), qr/TLS connection.*>>> USER /s,
+	'plain');
+
+refused('s-nail', s_nail('plain', 8110, 'wrong'), qr/SERVER: -ERR/, 'plain');
+
+login('fdm, USER and PASS', fdm('plain', 8122), qr/^> USER /m, 'plain');
+login('fdm, APOP', fdm('plain', 8121), qr/^> APOP /m, 'apop');
+login('fdm, STLS', fdm('STLS', 8130), qr/^> STLS\n.*^> USER /ms, 'plain');
+login('fdm, TLS', fdm('TLS', 8995), qr/^> USER /m, 'plain');
+
+refused('fdm', fdm('plain', 8110, 'wrong'), qr/^< -ERR/m, 'plain');
+
 # Python's poplib
 
 login('poplib, USER and PASS', poplib(8110, 'user'), qr/\*cmd\* 'USER /,
@@ -331,7 +328,8 @@ sub refused {
 	my ($name, $session, $dialogue, @method) = @_;
 
 	is($session->{message}, undef, "$name, refused - no message");
-	isnt($session->{status}, 0, "$name, refused - exit status");
+	isnt($session->{status}, 0, "$name, refused - exit status")
+		if exists $session->{status};
 	like($session->{dialogue}, $dialogue, "$name, refused - dialogue");
 	asked("$name, refused", @method);
 }
@@ -339,7 +337,7 @@ sub refused {
 sub asked {
 	my ($name, @method) = @_;
 
-	my @requests = auth_take($t);
+	my @requests = auth_take();
 
 	is_deeply([map { $_->{'Auth-Method'} } @requests], \@method,
 		"$name - auth_http");
@@ -354,9 +352,7 @@ sub last_rip {
 }
 
 ###############################################################################
-
-# The clients.  Each returns what it wrote of the dialogue, its exit status
-# and the message, undef if there is none.
+# More clients than those of POP3Clients
 
 sub curl {
 	my ($number, @args) = @_;
@@ -366,52 +362,6 @@ sub curl {
 	return client('curl', '-q', '-v', '-sS', '--noproxy', '*',
 		'--cacert', "$d/localhost.crt", '-o', "$d/message", @args,
 		"$scheme://127.0.0.1:" . port($number) . '/1');
-}
-
-sub mpop {
-	my ($number, $auth, $secret, @args) = @_;
-
-	$secret //= $password;
-
-	mkdir "$d/maildir";
-	mkdir "$d/maildir/$_" for qw/ cur new tmp /;
-	unlink glob "$d/maildir/new/*";
-	unlink "$d/mpop.uidls";
-
-	push @args, "--tls-trust-file=$d/localhost.crt" if @args;
-
-	# mpop knows no limit and fetches both messages
-
-	my $r = client('mpop', '--host=127.0.0.1', '--port=' . port($number),
-		"--auth=$auth", "--user=$login", "--passwordeval=echo $secret",
-		'--debug', '--keep=on', '--received-header=off',
-		"--uidls-file=$d/mpop.uidls", "--delivery=maildir,$d/maildir", @args);
-
-	($r->{message}) = grep { /^Subject: Welcome$/m }
-		map { slurp($_) } glob "$d/maildir/new/*";
-
-	return $r;
-}
-
-sub fetchmail {
-	my ($number, $protocol, $auth, $secret, $tls) = @_;
-
-	$secret //= $password;
-	$tls = $tls ? "$tls sslcertck sslcertfile '$d/localhost.crt'"
-		. " sslcommonname localhost" : "sslproto ''";
-
-	$t->write_file('fetchmailrc', "set no bouncemail\n"
-		. "poll 127.0.0.1 protocol $protocol service " . port($number)
-		. " $auth user '$login' password '$secret' $tls\n"
-		. "    keep fetchall fetchlimit 1 no rewrite mda 'cat >$d/message'\n");
-
-	# it refuses one that others may read
-
-	chmod 0600, "$d/fetchmailrc";
-
-	return client('fetchmail', '-v', '-v', '--nodetach', '--nosyslog',
-		'--invisible', '--fetchmailrc', "$d/fetchmailrc",
-		'--idfile', "$d/fetchids", '--pidfile', "$d/fetchmail.pid");
 }
 
 sub poplib {
@@ -428,44 +378,6 @@ sub net_pop3 {
 	return client($^X, 'clients/perl_net_pop3.pl', $method,
 		port($number), $secret // $password, "$d/localhost.crt",
 		"$d/message");
-}
-
-sub client {
-	my (@command) = @_;
-
-	unlink "$d/message";
-
-	log_out("@command\n");
-
-	# a client that waits for ever fails, and does not hang the suite
-
-	open my $out, '-|', 'sh', '-c', 'exec timeout 30 "$@" 2>&1 </dev/null',
-		'sh', @command or die "Can't run $command[0]: $!\n";
-
-	my $dialogue = do { local $/; <$out> } // '';
-
-	close $out;
-
-	my $status = $?;
-
-	# curl counts the bytes of TLS in between
-
-	$dialogue =~ s/\x0d//g;
-	$dialogue =~ s/^[{}] \[\d+ bytes data\]\n//gm;
-
-	log_in($dialogue);
-
-	return { dialogue => $dialogue, status => $status,
-		message => slurp("$d/message") };
-}
-
-sub slurp {
-	my ($name) = @_;
-
-	open my $fh, '<', $name or return undef;
-	local $/;
-
-	return (<$fh> // '') =~ s/\x0d\x0a/\x0a/gr;
 }
 
 ###############################################################################
