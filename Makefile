@@ -12,7 +12,7 @@ endif
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
 	diff-c mutants fuzz-smoke fuzz sanitize valgrind soak bench \
-	dist deb test-dist test-configure test-deb test-rpm
+	dist deb test-dist test-configure test-deb test-rpm test-clients
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,10 @@ soak: deps  ## Run mixed traffic and faults against one worker for SECONDS=600
 bench: deps  ## Measure one worker with this module and with the C module, side by side
 	@tools/deps bench
 	module=$$(tools/module bench) && cargo build --release --locked -p load && bench/run --module "$$module"
+
+test-clients:  ## Log in with nine more clients in their default settings, each way that they know
+	@tools/deps build test clients
+	tools/test-clients
 
 test-configure: deps  ## Build with nginx's ./configure, as a file and linked in, and run a part of t/
 	tools/test-configure

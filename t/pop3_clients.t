@@ -3,6 +3,7 @@
 # Logins by clients that others wrote (curl, mpop, fetchmail, s-nail, fdm,
 # Python's poplib, Perl's Net::POP3) through nginx to a real Dovecot: each method
 # by at least one of them, and a message that arrives as it is in the mailbox.
+# More clients, in their default settings: clients/defaults.t.
 
 ###############################################################################
 
