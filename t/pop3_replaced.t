@@ -131,7 +131,7 @@ sub gone {
 
 # An idle worker goes at once when the new configuration is in force.
 
-sub reload {
+sub reload_by_pid {
 	my ($t) = @_;
 
 	my $worker = worker_pid($t);
@@ -179,7 +179,7 @@ push @masters, $old;
 
 is(logged($t), "[notice] $version", 'start - announced');
 
-reload($t);
+reload_by_pid($t);
 is(logged($t), "[notice] $version", 'same file - no warning');
 
 # another one
@@ -189,25 +189,25 @@ install($upgraded);
 is((nginx_test($t, $conf =~ s/PROTOCOL/pop3/r))[1] =~ /\[warn\]/, '',
 	'another file - no warning of nginx -t');
 
-reload($t);
+reload_by_pid($t);
 is(logged($t), "[notice] $version, [warn] $version", 'another file - warning');
 like($t->read_file('error.log'), qr/\[warn\].* "\Q$path\E" .*USR2/,
 	'another file - which, and what to do');
 ok(serves(), 'another file - serves');
 
 configure($t, 'imap');
-reload($t);
+reload_by_pid($t);
 is(logged($t), '', 'another file - no warning without POP3');
 
 configure($t, 'pop3');
-reload($t);
+reload_by_pid($t);
 is(logged($t), "[notice] $version, [warn] $version",
 	'another file - warning with POP3 again');
 
 # none at all
 
 unlink $path;
-reload($t);
+reload_by_pid($t);
 is(logged($t), "[notice] $version, [warn] $version", 'no file - warning');
 
 # USR2: the new binary loads it
@@ -227,7 +227,7 @@ kill 'QUIT', $old;
 ok(gone($old), 'USR2 - the old master goes');
 ok(serves(), 'USR2 - serves');
 
-reload($t);
+reload_by_pid($t);
 is(logged($t), "[notice] $other", 'USR2 - no warning after it');
 
 kill 'QUIT', $new;
