@@ -169,6 +169,19 @@ pub fn is_http_request(line: &[u8]) -> bool {
         && Keyword::first(line).is_none()
 }
 
+/// Whether a line that is too long to be kept may be the head of an HTTP/1 request,
+/// by what there is of it: the target is as long as somebody likes.
+pub fn may_be_http_request(head: &[u8]) -> bool {
+    let mut words = head.split(|&byte| byte == b' ');
+    let (Some([_, ..]), Some([_, ..])) = (words.next(), words.next()) else { return false };
+    let version = words.next().unwrap_or_default();
+    let known = version.len().min(b"HTTP/1.".len());
+
+    version.get(..known) == b"HTTP/1.".get(..known)
+        && words.next().is_none()
+        && Keyword::first(head).is_none()
+}
+
 /// Parts an argument at the spaces behind its first word; there are none around
 /// the two parts.
 pub fn split_word(argument: &mut [u8]) -> (&mut [u8], &mut [u8]) {
@@ -307,6 +320,25 @@ mod tests {
             "",
         ] {
             assert!(!is_http_request(line.as_bytes()), "{line}");
+        }
+    }
+
+    #[test]
+    fn the_head_of_a_long_request_line() {
+        for head in ["GET /aaa", "x y", "GET /aaa ", "GET /aaa HTT", "GET /aaa HTTP/1.1\r"] {
+            assert!(may_be_http_request(head.as_bytes()), "{head}");
+        }
+        for head in [
+            "",
+            "GET",
+            "GET ",
+            " /",
+            "GET /aaa b",
+            "GET /aaa HTTP/2",
+            "GET /a HTTP/1.1 b",
+            "USER a",
+        ] {
+            assert!(!may_be_http_request(head.as_bytes()), "{head}");
         }
     }
 

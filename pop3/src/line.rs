@@ -33,6 +33,11 @@ impl Lines {
         !matches!(self, Self::New)
     }
 
+    /// Whether the input starts within a line that is being skipped.
+    pub const fn skipping(&self) -> bool {
+        matches!(self, Self::Skipping)
+    }
+
     /// Takes one line off the head of `input`, or what belongs to a line that is
     /// too long.
     ///

@@ -5,7 +5,8 @@ use core::mem;
 use core::ops::ControlFlow::{self, Break, Continue};
 
 use crate::command::{
-    Command, Keyword, is_http_request, split_word, without_leading_spaces, without_trailing_spaces,
+    Command, Keyword, is_http_request, may_be_http_request, split_word, without_leading_spaces,
+    without_trailing_spaces,
 };
 use crate::line::{Line, Lines};
 use crate::sasl::{base64, cram_md5, external, login, plain};
@@ -87,6 +88,9 @@ enum State {
     Exchange(Mechanism),
     /// The second message of AUTH LOGIN.
     LoginPassword,
+    /// The rest of a first line that is too long, and that began as an HTTP request
+    /// does.
+    HttpRequest,
 }
 
 /// One client's dialogue. It holds a constant number of bytes.
@@ -136,7 +140,9 @@ impl Session {
     /// done with: a number comes back in a register.
     #[inline(never)]
     fn next_line(&mut self, input: &mut [u8], server: &mut impl Server) -> usize {
-        let (line, taken) = self.lines.next(input, server.policy().max_line);
+        let begins = self.is_new() && !self.lines.skipping();
+        let limit = server.policy().max_line;
+        let (line, taken) = self.lines.next(input, limit);
         match line {
             Some(Line::Text(text)) if self.takes_command() => {
                 if self.is_new() && is_http_request(text) {
@@ -146,8 +152,17 @@ impl Session {
                 }
             }
             Some(Line::Text(text)) => self.exchange(text, server),
-            Some(Line::TooLong) => self.refuse(Refusal::LineTooLong, None, server),
-            None => {}
+            Some(Line::TooLong) => {
+                let request = self.state == State::HttpRequest
+                    || (begins && may_be_http_request(head(input, limit)));
+                let reason = if request { Refusal::HttpRequest } else { Refusal::LineTooLong };
+                self.refuse(reason, None, server);
+            }
+            None => {
+                if begins && self.lines.skipping() && may_be_http_request(head(input, limit)) {
+                    self.state = State::HttpRequest;
+                }
+            }
         }
 
         taken
@@ -363,6 +378,11 @@ fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
         [b'='] => Ok(&mut []),
         text => base64::decode(text),
     }
+}
+
+/// What is looked at of a line that is too long: as much wherever it is cut.
+fn head(input: &[u8], limit: usize) -> &[u8] {
+    input.get(..limit).unwrap_or_default()
 }
 
 /// The second message of AUTH LOGIN.

@@ -199,6 +199,31 @@ fn an_http_request_ends_the_session_if_it_comes_first() {
 }
 
 #[test]
+fn an_http_request_may_be_longer_than_a_line() {
+    for target in [45, 46, 50, 55, 64, 200] {
+        let request = format!("POST /{} HTTP/1.1\r\nUSER a\r\n", "a".repeat(target));
+        let every: Vec<usize> = (0..request.len()).collect();
+        for cuts in [&[][..], &[10], &[60], &[70], &[90], &every] {
+            let cuts: Vec<_> = cuts.iter().copied().filter(|&cut| cut < request.len()).collect();
+            let noted = play(request.as_bytes(), &cuts, &POLICY, false);
+            assert_eq!(noted[0], Noted::Close(Refusal::HttpRequest), "{target} {cuts:?}");
+        }
+    }
+    let long = "x".repeat(100);
+    for line in [format!("USER {long}"), format!("a b c {long}"), long.clone()] {
+        assert_eq!(
+            play_whole(format!("{line}\r\n").as_bytes()),
+            [Noted::Refuse(Refusal::LineTooLong)],
+            "{line}"
+        );
+    }
+    assert_eq!(
+        play_whole(format!("NOOP\r\nGET /{long} HTTP/1.1\r\n").as_bytes())[1],
+        Noted::Refuse(Refusal::LineTooLong)
+    );
+}
+
+#[test]
 fn a_command_may_come_in_pieces() {
     let noop = Noted::Reply(OK);
     assert_eq!(play(b"NOOP\r\nNOOP\r\n", &[2, 7], &POLICY, false), [noop.clone(), noop]);

@@ -94,6 +94,7 @@ proptest! {
                     errors += 1;
                     prop_assert!(errors < max_errors);
                 }
+                Noted::Close(Refusal::HttpRequest) => errors += 1,
                 Noted::Close(_) => {
                     errors += 1;
                     prop_assert!(errors >= max_errors);
