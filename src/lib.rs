@@ -1,19 +1,20 @@
 //! The POP3 front end of nginx's mail proxy, as a dynamic module for an
 //! unmodified nginx.
 //!
-//! The `pop3` crate knows the protocol. Here, [`dialogue`] is what nginx's
-//! event loop calls, [`server`] does what the crate says about each line,
-//! [`transfer`] moves its bytes, and [`conf`] has the directives. Under [`nginx`]
-//! are safe wrappers around what these need of nginx, and [`module`] has the
-//! tables by which nginx finds it all.
+//! The `pop3` crate knows the protocol and `ngx-mail` knows nginx. Here,
+//! [`callbacks`] is what nginx's event loop calls, [`client`] has the dialogue with a
+//! client, [`conf`] the configuration with its directives, and [`module`] the tables by
+//! which nginx finds it all.
 
-#![no_std]
+#![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+#[cfg(not(test))]
+#[forbid(unsafe_code)]
+mod callbacks;
+#[forbid(unsafe_code)]
+mod client;
+#[forbid(unsafe_code)]
 mod conf;
-mod dialogue;
+#[cfg(not(test))]
 mod module;
-mod nginx;
-mod output;
-mod server;
-mod transfer;

@@ -14,14 +14,10 @@ use nginx_sys::{Dl_info, dladdr, ngx_file_info_t, ngx_test_config, stat};
 /// loaded, over any number of reloads; none if the module is linked into nginx.
 static mut LOADED: Option<(&CStr, ngx_file_info_t)> = None;
 
-/// The dynamic linker calls it in dlopen(): later on, the path may be another
-/// file's. What `/proc/self/maps` says of the mapping is of no use, as its
-/// device, on overlay and btrfs, is not that of stat().
-#[used]
-#[unsafe(link_section = ".init_array")]
-static AT_LOAD: extern "C" fn() = remember;
-
-extern "C" fn remember() {
+/// Remembers the file. The dynamic linker calls it in dlopen(): later on, the path
+/// may be another file's. What `/proc/self/maps` says of the mapping is of no use, as
+/// its device, on overlay and btrfs, is not that of stat().
+pub extern "C" fn remember() {
     let loaded = path().and_then(|path| Some((path, status(path)?)));
     // SAFETY: nothing else of the module runs before it is loaded.
     unsafe { LOADED = loaded };

@@ -1,37 +1,42 @@
 //! What is done about a client's lines.
 
+use core::ffi::CStr;
 use core::ops::ControlFlow::{Break, Continue};
 
-use pop3::{Credentials, Login, Method, Policy, Refused, reply, sasl};
+use ngx_mail::attempt::{Attempt, Method};
+use ngx_mail::client::Client;
+use ngx_mail::error::{Fault, NoMemory};
+use ngx_mail::heap::Bytes;
+use ngx_mail::scratch::OUTPUT;
+use pop3::{Credentials, Login, Policy, Refused, reply, sasl};
 
+use super::output::Output;
+use super::state::{Kept, Next};
+use super::transfer::keep;
 use crate::conf::ServerConf;
-use crate::dialogue::{Kept, Next};
-use crate::nginx::attempt::Attempt;
-use crate::nginx::connection::Connection;
-use crate::nginx::heap::Bytes;
-use crate::nginx::{Fault, NoMemory};
-use crate::output::{OUTPUT, Output};
-use crate::transfer::keep;
+
+/// What stands before a login in a log line at level debug.
+const LOGIN: &CStr = c"pop3 login";
 
 /// Does what the `pop3` crate says about a client's lines.
-pub struct Server<'s> {
-    connection: Connection<'s>,
+pub struct Server<'s, C> {
+    client: C,
     conf: &'s ServerConf,
     kept: &'s mut Kept,
     output: Output<'s>,
     next: Next,
 }
 
-impl<'s> Server<'s> {
+impl<'s, C: Client> Server<'s, C> {
     /// Gathers replies in `memory`.
+    #[inline(always)]
     pub fn new(
-        connection: Connection<'s>,
+        client: C,
+        conf: &'s ServerConf,
         kept: &'s mut Kept,
         memory: &'s mut [u8; OUTPUT],
     ) -> Self {
-        let conf = connection.conf();
-        let output = Output::new(memory);
-        Self { connection, conf, kept, output, next: Next::Read }
+        Self { client, conf, kept, output: Output::new(memory), next: Next::Read }
     }
 
     /// What is to be done next.
@@ -43,13 +48,13 @@ impl<'s> Server<'s> {
     pub fn greet(&mut self) -> Result<(), Fault> {
         if self.conf.policy.methods.apop {
             self.output.push(reply::GREETING_PREFIX);
-            self.output.push(self.connection.make_greeting_challenge()?);
+            self.output.push(self.client.make_session_challenge()?);
         } else {
             self.output.push(reply::GREETING);
         }
         // Of TLS, session tickets have gone before. Nothing else has.
-        if self.connection.tls() {
-            self.connection.send_without_delay()?;
+        if self.client.tls() {
+            self.client.send_without_delay()?;
         }
         self.send();
 
@@ -100,7 +105,7 @@ impl<'s> Server<'s> {
         if self.output.bytes().is_empty() {
             return;
         }
-        match self.connection.send_without_delay() {
+        match self.client.send_without_delay() {
             Ok(()) => self.send(),
             Err(fault) => self.next = fault.into(),
         }
@@ -110,55 +115,17 @@ impl<'s> Server<'s> {
     /// left undone, and nginx sends it when it does.
     #[inline]
     fn send(&mut self) {
-        let output = self.output.bytes();
-        if self.connection.tls() {
-            return self.send_through_tls();
-        }
-        match self.connection.send(output) {
-            Ok(count) if count >= output.len() => {}
-            Ok(count) => self.send_rest(count),
+        match self.client.send_all(self.output.bytes()) {
+            Ok(true) => {}
+            Ok(false) => self.wait_until_sent(),
             Err(fault) => self.next = fault.into(),
         }
     }
 
     #[cold]
-    #[inline(never)]
-    fn send_rest(&mut self, count: usize) {
-        match self.copy_output() {
-            Ok(bytes) => self.send_later(bytes, count),
-            // Nothing can follow a part of a reply but the rest of it.
-            Err(NoMemory) => self.next = Next::Drop,
-        }
-    }
-
-    /// OpenSSL wants a write that could not be completed to be tried again from
-    /// the same memory, as nginx does not set SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER.
-    #[inline(never)]
-    fn send_through_tls(&mut self) {
-        let Ok(bytes) = self.copy_output() else {
-            self.next = Next::Fail;
-            return;
-        };
-        match self.connection.send(bytes.as_slice()) {
-            Ok(count) if count >= bytes.as_slice().len() => {}
-            Ok(count) => self.send_later(bytes, count),
-            Err(fault) => self.next = fault.into(),
-        }
-    }
-
-    fn copy_output(&self) -> Result<Bytes, NoMemory> {
-        Bytes::copy_of(self.output.bytes(), self.connection.log())
-    }
-
-    /// Leaves it to nginx to send `bytes` from `at` on when the client reads.
-    #[cold]
-    fn send_later(&mut self, bytes: Bytes, at: usize) {
-        let undone = self.kept.undone.get_or_insert_default();
-        undone.next = self.next;
-        self.next = match self.connection.send_later(undone.unsent.insert(bytes), at) {
-            Ok(()) => Next::Send,
-            Err(fault) => fault.into(),
-        };
+    fn wait_until_sent(&mut self) {
+        self.kept.undone.get_or_insert_default().next = self.next;
+        self.next = Next::Send;
     }
 
     /// Keeps input that is not answered ([`keep`]).
@@ -174,61 +141,66 @@ impl<'s> Server<'s> {
         if !matches!(next, Next::Read | Next::Authenticate) {
             return;
         }
-        match keep(rest, held, self.connection.log()) {
+        match keep(rest, held, &self.client) {
             Ok(input) => self.kept.undone.get_or_insert_default().input = Some(input),
-            // As in send_rest().
-            Err(NoMemory) if self.connection.sending() => self.next = Next::Drop,
+            // Nothing can follow a part of a reply but the rest of it.
+            Err(NoMemory) if self.client.sending() => self.next = Next::Drop,
             Err(NoMemory) => self.next = Next::Fail,
         }
     }
 
     fn copy_login(&mut self, name: &[u8]) -> Result<(), NoMemory> {
-        let copy = Bytes::copy_of(name, self.connection.log())?;
-        self.connection.show_login(self.kept.begun.insert(copy));
-        self.connection.log().debug_login(name);
+        let copy = self.client.copy(name)?;
+        self.client.show_login(copy);
+        self.client.debug(LOGIN, name);
 
         Ok(())
     }
 
     fn copy_credentials(&mut self, credentials: &Credentials<'_>) -> Result<(), NoMemory> {
-        let log = self.connection.log();
-        let begun = self.kept.begun.as_ref().map_or(&[][..], Bytes::as_slice);
         let name = match credentials.login {
             Login::Given(name) => {
-                log.debug_login(name);
+                self.client.debug(LOGIN, name);
                 name
             }
-            Login::Kept => begun,
+            Login::Kept => self.client.login(),
         };
-        let challenge = if credentials.method == Method::CramMd5 { begun } else { &[] };
-        let attempt = Attempt::new(name, credentials.secret.expose(), challenge, log)?;
-        self.connection.show_attempt(credentials.method, self.kept.attempt.insert(attempt));
-        self.kept.begun = None;
+        let method = match credentials.method {
+            pop3::Method::Plain => Method::Plain,
+            pop3::Method::Apop => Method::Apop,
+            pop3::Method::CramMd5 => Method::CramMd5,
+            pop3::Method::External => Method::External,
+        };
+        let challenge = self.kept.challenge.take().filter(|_| method == Method::CramMd5);
+        let challenge = challenge.as_ref().map_or(&[][..], Bytes::as_slice);
+        let attempt = Attempt::new(method, name, credentials.secret.expose(), challenge);
+        let attempt = self.client.logged(attempt)?;
+        self.client.show_attempt(attempt);
 
         Ok(())
     }
 
     fn make_challenge(&mut self) -> Result<(), NoMemory> {
-        let challenge = self.connection.make_challenge()?;
+        let challenge = self.client.make_challenge()?;
         let text = challenge.as_slice();
         let text = text.strip_suffix(reply::CRLF).unwrap_or(text);
         sasl::cram_md5::write_challenge(text, |piece| self.output.push(piece));
 
-        // What is shown of a login that was begun goes with it.
-        self.connection.hide_login();
-        self.kept.begun = Some(challenge);
+        // It takes the place of a login that was begun.
+        self.client.hide_login();
+        self.kept.challenge = Some(challenge);
 
         Ok(())
     }
 }
 
-impl pop3::Server for Server<'_> {
+impl<C: Client> pop3::Server for Server<'_, C> {
     fn policy(&self) -> &Policy {
         &self.conf.policy
     }
 
     fn tls(&self) -> bool {
-        self.connection.tls()
+        self.client.tls()
     }
 
     fn reply(&mut self, line: &'static [u8]) {
@@ -237,7 +209,7 @@ impl pop3::Server for Server<'_> {
 
     #[inline(always)]
     fn reply_capabilities(&mut self) {
-        self.output.push(self.conf.capabilities(self.connection.tls()));
+        self.output.push(self.conf.capabilities(self.client.tls()));
     }
 
     fn reply_mechanisms(&mut self) {
@@ -259,10 +231,10 @@ impl pop3::Server for Server<'_> {
 
     fn refuse(&mut self, refused: &Refused) {
         self.output.push(refused.reason.reply());
-        self.connection.log().client(refused.reason.log_text(), refused.command);
+        self.client.log(refused.reason.log_text(), refused.command);
         if refused.close {
             if !refused.reason.is_final() {
-                self.connection.log().client(c"client sent too many invalid commands", None);
+                self.client.log(c"client sent too many invalid commands", None);
             }
             self.next = Next::Close;
         }

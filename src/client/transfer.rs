@@ -1,13 +1,9 @@
 //! A client's bytes: from its connection into the worker's scratch memory, and
 //! into memory of the session.
 
-use crate::nginx::connection::{Connection, Received};
-use crate::nginx::heap::Bytes;
-use crate::nginx::log::Log;
-use crate::nginx::{Fault, NoMemory};
-
-/// What is read from a client in one go, in bytes.
-pub const READ: usize = 16 * 1024;
+use ngx_mail::client::{Client, Received};
+use ngx_mail::error::{Fault, NoMemory};
+use ngx_mail::heap::Bytes;
 
 /// What a session's buffer for an incomplete line grows by, in bytes.
 const LINE: usize = 256;
@@ -26,7 +22,7 @@ pub fn copy_held<'m>(held: &Bytes, memory: &'m mut [u8]) -> Result<&'m mut [u8],
 /// it, or nothing if the client has closed its side.
 #[inline(always)]
 pub fn receive<'m>(
-    connection: &mut Connection<'_>,
+    client: &mut impl Client,
     held: Option<&Bytes>,
     memory: &'m mut [u8],
 ) -> Result<Option<&'m mut [u8]>, Fault> {
@@ -36,7 +32,7 @@ pub fn receive<'m>(
     };
 
     let free = memory.get_mut(length..).ok_or(Fault::NoMemory)?;
-    let count = match connection.receive(free) {
+    let count = match client.receive(free) {
         Ok(Received::Bytes(count)) => count,
         Ok(Received::Nothing) => 0,
         other => {
@@ -51,11 +47,11 @@ pub fn receive<'m>(
 
 /// Keeps input that is not answered yet, in the memory where it was held before
 /// if that has the right size.
-pub fn keep(rest: &[u8], held: Option<Bytes>, log: Log<'_>) -> Result<Bytes, NoMemory> {
+pub fn keep(rest: &[u8], held: Option<Bytes>, client: &impl Client) -> Result<Bytes, NoMemory> {
     let size = rest.len().checked_next_multiple_of(LINE).ok_or(NoMemory)?;
     let mut bytes = match held.filter(|bytes| bytes.capacity() == size) {
         Some(bytes) => bytes,
-        None => Bytes::with_capacity(size, log)?,
+        None => client.allocate(size)?,
     };
     bytes.clear();
     bytes.append(rest)?;

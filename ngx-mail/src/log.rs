@@ -1,11 +1,13 @@
-//! nginx's error log. No text of a client gets here but a login name that has
-//! passed the checks of the `pop3` crate.
+//! nginx's error log.
 
 use core::ffi::{CStr, c_int};
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use nginx_sys::{NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_error_core, ngx_log_t};
+use nginx_sys::{
+    NGX_LOG_EMERG, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_errno, ngx_log_error_core,
+    ngx_log_t,
+};
 
 /// The log of a session or of a cycle.
 #[derive(Clone, Copy)]
@@ -19,12 +21,12 @@ impl<'a> Log<'a> {
     /// # Safety
     ///
     /// `raw` is live for `'a`.
-    pub const unsafe fn from_raw(raw: NonNull<ngx_log_t>) -> Self {
+    pub(crate) const unsafe fn from_raw(raw: NonNull<ngx_log_t>) -> Self {
         Self { raw, live: PhantomData }
     }
 
     /// nginx's pointer.
-    pub const fn as_ptr(self) -> *mut ngx_log_t {
+    pub(crate) const fn as_ptr(self) -> *mut ngx_log_t {
         self.raw.as_ptr()
     }
 
@@ -70,9 +72,14 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// Logs a login name at debug level, as the C module does, where nginx is
-    /// built with debug logs.
-    pub fn debug_login(self, name: &[u8]) {
+    /// Logs that malloc() gave no memory for something, as ngx_alloc() does.
+    pub fn no_memory(self) {
+        self.write(NGX_LOG_EMERG, ngx_errno(), c"malloc() failed", c"", c"");
+    }
+
+    /// Logs bytes at debug level, with a text before them, where nginx is built
+    /// with debug logs. They must not be able to forge a line.
+    pub fn debug(self, text: &CStr, bytes: &[u8]) {
         #[cfg(ngx_debug)]
         // SAFETY: the log is live, "%*s" takes a length and a pointer to as
         // many bytes.
@@ -82,14 +89,15 @@ impl<'a> Log<'a> {
                     nginx_sys::NGX_LOG_DEBUG as usize,
                     self.as_ptr(),
                     0,
-                    c"pop3 login: \"%*s\"".as_ptr(),
-                    name.len(),
-                    name.as_ptr(),
+                    c"%s: \"%*s\"".as_ptr(),
+                    text.as_ptr(),
+                    bytes.len(),
+                    bytes.as_ptr(),
                 );
             }
         }
 
         #[cfg(not(ngx_debug))]
-        let _ = name;
+        let _ = (text, bytes);
     }
 }

@@ -1,15 +1,15 @@
 //! Memory of a session that comes and goes with need. nginx's pools give
-//! memory back only with the connection, so this comes from the heap.
+//! memory back only with the connection, so this comes from malloc(), as that of
+//! ngx_alloc() does.
 
 use core::ffi::c_void;
 use core::mem::size_of;
 use core::ptr::NonNull;
 use core::slice;
 
-use nginx_sys::{explicit_bzero, free, ngx_alloc, ngx_calloc};
+use nginx_sys::{explicit_bzero, free, malloc};
 
-use super::NoMemory;
-use super::log::Log;
+use crate::error::NoMemory;
 
 /// Bytes on the heap, wiped before they are given back. One pointer wide.
 pub struct Bytes {
@@ -27,35 +27,49 @@ struct Header {
 }
 
 impl Bytes {
-    /// Takes room for `capacity` bytes.
-    pub fn with_capacity(capacity: usize, log: Log<'_>) -> Result<Self, NoMemory> {
+    /// Takes room for `capacity` bytes, which are zeroed.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn with_capacity(capacity: usize) -> Result<Self, NoMemory> {
+        let mut bytes = Self::allocate(capacity)?;
+        // SAFETY: the block is new, and has room for so many bytes.
+        unsafe { bytes.data().write_bytes(0, capacity) };
+        bytes.set_length(0);
+
+        Ok(bytes)
+    }
+
+    /// Takes a copy of `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn copy_of(bytes: &[u8]) -> Result<Self, NoMemory> {
+        let copy = Self::allocate(bytes.len())?;
+        // SAFETY: the block is new, and has room for so many bytes.
+        unsafe { copy.data().copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+
+        Ok(copy)
+    }
+
+    /// Takes a block whose bytes are all counted, and still to be initialized.
+    fn allocate(capacity: usize) -> Result<Self, NoMemory> {
         let size = size_of::<Header>().checked_add(capacity).ok_or(NoMemory)?;
-        // SAFETY: ngx_calloc() takes any size and a live log.
-        let block = NonNull::new(unsafe { ngx_calloc(size, log.as_ptr()) }).ok_or(NoMemory)?.cast();
-        // SAFETY: the block is new, of `size` zeroed bytes, and malloc() aligns
-        // it for any type.
-        unsafe { block.write(Header { length: 0, capacity }) };
+        let size = size.try_into().map_err(|_| NoMemory)?;
+        // SAFETY: malloc() takes any size.
+        let block = NonNull::new(unsafe { malloc(size) }).ok_or(NoMemory)?.cast::<Header>();
+        // SAFETY: the block is new, of `size` bytes, and malloc() aligns it for
+        // any type.
+        unsafe { block.write(Header { length: capacity, capacity }) };
 
         Ok(Self { block })
     }
 
-    /// Takes a copy of `bytes`.
-    pub fn copy_of(bytes: &[u8], log: Log<'_>) -> Result<Self, NoMemory> {
-        let capacity = bytes.len();
-        let size = size_of::<Header>().checked_add(capacity).ok_or(NoMemory)?;
-        // Not ngx_calloc(): of memory that is written to anyway, the C library
-        // has some sooner at hand.
-        // SAFETY: ngx_alloc() takes any size and a live log.
-        let block = NonNull::new(unsafe { ngx_alloc(size, log.as_ptr()) }).ok_or(NoMemory)?.cast();
-        // SAFETY: the block is new, of `size` bytes, and malloc() aligns it for
-        // any type.
-        unsafe {
-            block.write(Header { length: capacity, capacity });
-            let data = block.add(1).cast::<u8>().as_ptr();
-            data.copy_from_nonoverlapping(bytes.as_ptr(), capacity);
-        }
-
-        Ok(Self { block })
+    const fn set_length(&mut self, length: usize) {
+        // SAFETY: the block's invariant, and `&mut self`.
+        unsafe { (*self.block.as_ptr()).length = length };
     }
 
     /// The bytes.
@@ -78,9 +92,7 @@ impl Bytes {
     /// Counts the first `count` bytes of the room as bytes.
     pub fn grow(&mut self, count: usize) {
         let Header { length, capacity } = *self.header();
-        let length = length.saturating_add(count).min(capacity);
-        // SAFETY: the block's invariant, and `&mut self`.
-        unsafe { (*self.block.as_ptr()).length = length };
+        self.set_length(length.saturating_add(count).min(capacity));
     }
 
     /// How many bytes there is room for in all.
@@ -90,11 +102,14 @@ impl Bytes {
 
     /// Takes all bytes away, which makes them room.
     pub const fn clear(&mut self) {
-        // SAFETY: the block's invariant, and `&mut self`.
-        unsafe { (*self.block.as_ptr()).length = 0 };
+        self.set_length(0);
     }
 
-    /// Adds bytes at the end; nothing is added if there is no room for all.
+    /// Adds bytes at the end.
+    ///
+    /// # Errors
+    ///
+    /// There is no room for all, and none is added.
     pub fn append(&mut self, bytes: &[u8]) -> Result<(), NoMemory> {
         let room = self.room().get_mut(..bytes.len()).ok_or(NoMemory)?;
         room.copy_from_slice(bytes);
@@ -129,5 +144,39 @@ impl Drop for Bytes {
             explicit_bzero(self.data().cast::<c_void>(), capacity);
             free(self.block.as_ptr().cast());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_grow_within_their_room() {
+        let mut bytes = Bytes::with_capacity(4).unwrap();
+        assert_eq!(bytes.as_slice(), b"");
+        assert_eq!(bytes.room().len(), 4);
+        assert_eq!(bytes.append(b"abc"), Ok(()));
+        assert_eq!(bytes.append(b"de"), Err(NoMemory));
+        assert_eq!(bytes.as_slice(), b"abc");
+        bytes.grow(100);
+        assert_eq!(bytes.as_slice(), b"abc\0");
+        assert!(bytes.room().is_empty());
+        bytes.clear();
+        assert_eq!((bytes.as_slice(), bytes.capacity()), (&b""[..], 4));
+    }
+
+    #[test]
+    fn a_copy_has_no_room() {
+        let mut copy = Bytes::copy_of(b"abc").unwrap();
+        assert_eq!(copy.as_slice(), b"abc");
+        assert!(copy.room().is_empty());
+        assert_eq!(Bytes::copy_of(b"").unwrap().as_slice(), b"");
+    }
+
+    #[test]
+    fn more_than_there_can_be_is_refused() {
+        assert!(Bytes::with_capacity(usize::MAX).is_err());
+        assert!(Bytes::with_capacity(usize::MAX / 2).is_err());
     }
 }

@@ -1,7 +1,6 @@
 //! Replies gathered to be sent together.
 
-/// What is sent to a client in one go, in bytes.
-pub const OUTPUT: usize = 16 * 1024;
+use ngx_mail::scratch::OUTPUT;
 
 /// A bound on the length of a reply, in bytes.
 pub const LONGEST_REPLY: usize = 8 * 1024;

@@ -20,7 +20,11 @@ const CONFIGURE: &str = "run nginx's ./configure again with --with-mail (or --wi
 /// bindgen does not see through.
 const MAIL: &str = "#include <ngx_mail.h>
 extern ngx_module_t ngx_mail_module;
-enum { NGX_RS_WRITE_EVENT = NGX_WRITE_EVENT, NGX_RS_CLEAR_EVENT = NGX_CLEAR_EVENT };
+enum {
+    NGX_RS_WRITE_EVENT = NGX_WRITE_EVENT,
+    NGX_RS_CLEAR_EVENT = NGX_CLEAR_EVENT,
+    NGX_RS_ALIGNMENT = NGX_ALIGNMENT
+};
 ";
 
 fn main() -> ExitCode {

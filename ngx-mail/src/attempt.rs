@@ -1,0 +1,288 @@
+//! A login attempt: what nginx's mail core is shown of it, and the buffer that
+//! the proxy module relays client bytes through after the login
+//! (ngx_mail_proxy_handler()).
+
+use core::mem::{self, size_of};
+use core::ptr::NonNull;
+use core::slice;
+
+use nginx_sys::{explicit_bzero, free, malloc, max_align_t, ngx_buf_t, ngx_str_t};
+
+use crate::bindings::{
+    NGX_MAIL_AUTH_APOP, NGX_MAIL_AUTH_CRAM_MD5, NGX_MAIL_AUTH_EXTERNAL, NGX_MAIL_AUTH_PLAIN,
+};
+use crate::error::NoMemory;
+use crate::heap::Bytes;
+
+/// How a login attempt is to be checked (`auth_method` of ngx_mail_session_t).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// A password in clear.
+    Plain,
+    /// The digest of APOP, over the session's challenge.
+    Apop,
+    /// The digest of CRAM-MD5, over the attempt's own challenge.
+    CramMd5,
+    /// A client certificate.
+    External,
+}
+
+impl Method {
+    pub(crate) const fn as_raw(self) -> u32 {
+        match self {
+            Self::Plain => NGX_MAIL_AUTH_PLAIN,
+            Self::Apop => NGX_MAIL_AUTH_APOP,
+            Self::CramMd5 => NGX_MAIL_AUTH_CRAM_MD5,
+            Self::External => NGX_MAIL_AUTH_EXTERNAL,
+        }
+    }
+}
+
+/// The size in bytes of the buffer to relay through. What a client sends after its
+/// login are short commands: more would take memory for as long as the session
+/// is relayed.
+const RELAY: usize = 512;
+
+/// Login, secret, challenge and relay buffer in one block, wiped before it is given
+/// back.
+pub struct Attempt {
+    /// A live block from malloc(): a `Head`, behind it the login, the secret, the
+    /// challenge and [`RELAY`] bytes, to each of which it points. `buf` is within
+    /// those or `large`, and its bytes from `pos` to `last` are initialized. nginx keeps pointers
+    /// into the block: once it is at work with them (ngx_mail_auth()), no
+    /// reference is made to the head.
+    head: NonNull<Head>,
+}
+
+struct Head {
+    buf: ngx_buf_t,
+    login: ngx_str_t,
+    /// Its pointer is null if there is none.
+    secret: ngx_str_t,
+    /// That of CRAM-MD5, with its CRLF; empty for other methods.
+    challenge: ngx_str_t,
+    /// The session's own, while that of the attempt stands in its place.
+    greeting: ngx_str_t,
+    method: Method,
+    /// How many bytes behind the head are in use: login, secret, challenge, and
+    /// what the client has sent ahead if that is there.
+    used: usize,
+    /// The memory of `buf` in place of that, if they are too many for it.
+    large: Option<Bytes>,
+}
+
+// malloc() aligns for any type of C.
+const _: () = assert!(align_of::<Head>() <= align_of::<max_align_t>());
+
+impl Attempt {
+    /// Takes copies of the login, of the secret and of the challenge, each of which
+    /// is empty if the method has none.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn new(
+        method: Method,
+        login: &[u8],
+        secret: &[u8],
+        challenge: &[u8],
+    ) -> Result<Self, NoMemory> {
+        let used = login.len().checked_add(secret.len()).ok_or(NoMemory)?;
+        let used = used.checked_add(challenge.len()).ok_or(NoMemory)?;
+        let size = size_of::<Head>().saturating_add(used).saturating_add(RELAY);
+        let size = size.try_into().map_err(|_| NoMemory)?;
+        // SAFETY: malloc() takes any size.
+        let block = unsafe { malloc(size) };
+        let head = NonNull::new(block).ok_or(NoMemory)?.cast::<Head>();
+
+        // SAFETY: the block is new, aligned for any type, and has room for what
+        // is written; all zeros are a valid ngx_buf_t.
+        unsafe {
+            let login = put(head.add(1).cast().as_ptr(), login);
+            let start = login.data.add(login.len);
+            let secret = if secret.is_empty() { ngx_str_t::empty() } else { put(start, secret) };
+            let challenge = put(start.add(secret.len), challenge);
+            let start = challenge.data.add(challenge.len);
+            let mut buf: ngx_buf_t = mem::zeroed();
+            buf.start = start;
+            buf.pos = start;
+            buf.last = start;
+            buf.end = start.add(RELAY);
+            buf.set_temporary(1);
+            let greeting = ngx_str_t::empty();
+            head.write(Head { buf, login, secret, challenge, greeting, method, used, large: None });
+        }
+
+        Ok(Self { head })
+    }
+
+    /// Puts what the client has sent ahead of the outcome into the buffer, in place
+    /// of what stands there.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn put_ahead(&mut self, ahead: &[u8]) -> Result<(), NoMemory> {
+        let large = if ahead.len() > RELAY { Some(Bytes::copy_of(ahead)?) } else { None };
+        // SAFETY: the block's invariant; nginx is not at work with it while there is
+        // a `&mut self`.
+        unsafe {
+            let head = &mut *self.head.as_ptr();
+            let start = head.challenge.data.add(head.challenge.len);
+            head.large = large;
+            head.buf.start = match &mut head.large {
+                Some(large) => large.as_mut_ptr(),
+                None => {
+                    start.copy_from_nonoverlapping(ahead.as_ptr(), ahead.len());
+                    head.used = head.used.max(head.known().saturating_add(ahead.len()));
+                    start
+                }
+            };
+            head.buf.end = head.buf.start.add(ahead.len().max(RELAY));
+            head.buf.pos = head.buf.start;
+            head.buf.last = head.buf.start.add(ahead.len());
+        }
+
+        Ok(())
+    }
+
+    /// How it is to be checked.
+    pub fn method(&self) -> Method {
+        self.head().method
+    }
+
+    /// The login.
+    pub fn login(&self) -> &[u8] {
+        self.head().login.as_bytes()
+    }
+
+    /// The secret; empty if there is none.
+    pub fn secret(&self) -> &[u8] {
+        let secret = &self.head().secret;
+        if secret.len == 0 { &[] } else { secret.as_bytes() }
+    }
+
+    /// The challenge that the secret answers, with its CRLF; empty if that is the
+    /// session's, or if there is none.
+    pub fn challenge(&self) -> &[u8] {
+        self.head().challenge.as_bytes()
+    }
+
+    /// What stands in the buffer.
+    pub fn ahead(&self) -> &[u8] {
+        let buf = &self.head().buf;
+        // SAFETY: nginx moves `pos` and `last` within the buffer only, `pos`
+        // up to `last`, and initializes what it moves `last` over.
+        unsafe {
+            let length = buf.last.offset_from(buf.pos);
+            slice::from_raw_parts(buf.pos, usize::try_from(length).unwrap_or(0))
+        }
+    }
+
+    const fn head(&self) -> &Head {
+        // SAFETY: the block's invariant; nginx is not at work with it while there is
+        // a reference to the attempt.
+        unsafe { self.head.as_ref() }
+    }
+
+    /// What nginx is shown.
+    pub(crate) const fn shown(&self) -> Shown {
+        let head = self.head.as_ptr();
+        // SAFETY: the block's invariant.
+        unsafe {
+            Shown {
+                login: (*head).login,
+                secret: (*head).secret,
+                challenge: (*head).challenge,
+                buffer: &raw mut (*head).buf,
+            }
+        }
+    }
+
+    /// Keeps the session's challenge, in whose place the attempt's may stand.
+    pub(crate) const fn keep_greeting(&mut self, challenge: ngx_str_t) {
+        // SAFETY: the block's invariant.
+        unsafe { (*self.head.as_ptr()).greeting = challenge };
+    }
+
+    /// The session's challenge.
+    pub(crate) const fn greeting(&self) -> ngx_str_t {
+        self.head().greeting
+    }
+}
+
+/// What nginx is shown of an attempt.
+pub(crate) struct Shown {
+    pub login: ngx_str_t,
+    /// Its pointer is null if there is none.
+    pub secret: ngx_str_t,
+    /// Empty if there is none.
+    pub challenge: ngx_str_t,
+    pub buffer: *mut ngx_buf_t,
+}
+
+impl Head {
+    /// How many bytes behind the head are known from the start.
+    const fn known(&self) -> usize {
+        self.login.len.saturating_add(self.secret.len).saturating_add(self.challenge.len)
+    }
+}
+
+/// Puts `bytes` there.
+///
+/// # Safety
+///
+/// There is room for them.
+const unsafe fn put(at: *mut u8, bytes: &[u8]) -> ngx_str_t {
+    // SAFETY: the caller's promise.
+    unsafe { at.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
+    ngx_str_t { data: at, len: bytes.len() }
+}
+
+impl Drop for Attempt {
+    /// A password may be in what was sent ahead. What follows a login is none.
+    fn drop(&mut self) {
+        // SAFETY: the block's invariant; it came from malloc() and is not used
+        // again.
+        unsafe {
+            let Head { used, large, .. } = self.head.read();
+            explicit_bzero(self.head.as_ptr().add(1).cast(), used);
+            free(self.head.as_ptr().cast());
+            drop(large);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wiped_is_what_was_put_there() {
+        let mut attempt = Attempt::new(Method::Plain, b"bob", b"secret", b"").unwrap();
+        assert_eq!(attempt.head().used, 9);
+        for (ahead, used) in
+            [(RELAY, 9 + RELAY), (RELAY, 9 + RELAY), (3, 9 + RELAY), (RELAY + 1, 9 + RELAY)]
+        {
+            let ahead = &[b'x'; RELAY + 1][..ahead];
+            attempt.put_ahead(ahead).unwrap();
+            assert_eq!(attempt.ahead(), ahead);
+            assert_eq!(attempt.head().used, used);
+        }
+        assert_eq!((attempt.login(), attempt.secret()), (&b"bob"[..], &b"secret"[..]));
+    }
+
+    #[test]
+    fn nginx_is_shown_what_it_looks_for() {
+        let attempt = Attempt::new(Method::External, b"", b"", b"").unwrap();
+        let shown = attempt.shown();
+        assert!(shown.secret.data.is_null(), "the auth server is to send a password");
+        assert_eq!((shown.login.len, shown.challenge.len), (0, 0));
+        assert!(!shown.buffer.is_null());
+        assert_eq!(attempt.ahead(), b"");
+
+        let attempt = Attempt::new(Method::CramMd5, b"bob", b"digest", b"<1@a>\r\n").unwrap();
+        assert_eq!(attempt.challenge(), b"<1@a>\r\n");
+        assert_eq!(attempt.shown().secret.as_bytes(), b"digest");
+    }
+}

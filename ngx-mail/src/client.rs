@@ -1,0 +1,203 @@
+//! What can be done with the connection to a client while its session goes on.
+
+use core::ffi::CStr;
+
+use crate::attempt::Attempt;
+use crate::error::{Fault, NoMemory};
+use crate::heap::Bytes;
+
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// So many bytes.
+    Bytes(usize),
+    /// Nothing for now.
+    Nothing,
+    /// The client has closed its side.
+    End,
+}
+
+/// The connection to a client. nginx's is
+/// [`Connection`](crate::connection::Connection): a module that is written for any
+/// can be tested without nginx.
+///
+/// Nothing here ends the session: what may is in
+/// [`Session`](crate::session::Session).
+pub trait Client: Sized {
+    /// The same for a while: [`Client::reborrow`].
+    type Reborrowed<'b>: Client
+    where
+        Self: 'b;
+
+    /// The same connection, for as long as this one is left alone: it is as wide as
+    /// a pointer, where a reference to it would be a pointer to one.
+    fn reborrow(&mut self) -> Self::Reborrowed<'_>;
+
+    /// Whether the client's bytes come through TLS.
+    fn tls(&self) -> bool;
+
+    /// Whether there may be something to read.
+    fn ready(&self) -> bool;
+
+    /// Tells nginx that there may be something to read: what a module holds already
+    /// raises no event.
+    fn set_ready(&mut self);
+
+    /// Reads from the client (`recv` of ngx_connection_t).
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault>;
+
+    /// Sends to the client (`send` of ngx_connection_t); gives how many bytes have
+    /// gone.
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    fn send(&mut self, bytes: &[u8]) -> Result<usize, Fault>;
+
+    /// Sends all of it, what the client does not take now as [`Client::send_later`]
+    /// does; gives whether all has gone. It is not for use while something has
+    /// still to be sent ([`Client::sending`]).
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken, as it is if there is no memory for what is behind
+    /// the bytes that have gone: nothing else can follow those. Or there is no memory,
+    /// and nothing has gone.
+    #[inline]
+    fn send_all(&mut self, bytes: &[u8]) -> Result<bool, Fault> {
+        if bytes.is_empty() {
+            return Ok(true);
+        }
+        if self.tls() {
+            return send_through_tls(self, bytes);
+        }
+        match self.send(bytes)? {
+            count if count >= bytes.len() => Ok(true),
+            count => send_rest(self, bytes.get(count..).unwrap_or_default()),
+        }
+    }
+
+    /// Has `unsent` from `at` on sent when the client reads again. The read handler
+    /// is called then, and sooner if the client sends something (ngx_mail_send()).
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    fn send_later(&mut self, unsent: Bytes, at: usize) -> Result<(), Fault>;
+
+    /// Whether something has still to be sent: what was handed to
+    /// [`Client::send_later`], or a reply of the mail core's own.
+    fn sending(&self) -> bool;
+
+    /// Gives the memory back of what has been sent.
+    fn forget_sent(&mut self);
+
+    /// Has what is sent leave at once from now on, whatever of it the client has
+    /// acknowledged (ngx_tcp_nodelay()).
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    fn send_without_delay(&mut self) -> Result<(), Fault>;
+
+    /// Has the time that the client has to log in (`timeout`) end when it is over,
+    /// counted from when it connected: nginx starts it anew behind a TLS handshake
+    /// and a login that failed. Gives whether there is any left, and logs it if
+    /// there is none.
+    fn restart_timer(&mut self) -> bool;
+
+    /// Takes room for so many bytes, and logs it if there is none.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    fn allocate(&self, capacity: usize) -> Result<Bytes, NoMemory> {
+        self.logged(Bytes::with_capacity(capacity))
+    }
+
+    /// Takes a copy, and logs it if there is no memory.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    fn copy(&self, bytes: &[u8]) -> Result<Bytes, NoMemory> {
+        self.logged(Bytes::copy_of(bytes))
+    }
+
+    /// Logs it if there was no memory.
+    ///
+    /// # Errors
+    ///
+    /// That of `result`.
+    fn logged<T>(&self, result: Result<T, NoMemory>) -> Result<T, NoMemory>;
+
+    /// Makes the session's challenge, with its CRLF: it stays (ngx_mail_salt()).
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    fn make_session_challenge(&mut self) -> Result<&[u8], NoMemory>;
+
+    /// Makes a challenge of the same form, for one exchange.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    fn make_challenge(&self) -> Result<Bytes, NoMemory>;
+
+    /// Shows a login in log lines from now on, in place of an earlier one. It must
+    /// not be able to forge a line.
+    fn show_login(&mut self, login: Bytes);
+
+    /// The login that is shown; empty if there is none.
+    fn login(&self) -> &[u8];
+
+    /// Shows no login any more.
+    fn hide_login(&mut self);
+
+    /// Shows a login attempt to the mail core, in place of a login: to the auth
+    /// server and, after the login, to the backend. For
+    /// [`Session::authenticate`](crate::session::Session::authenticate).
+    fn show_attempt(&mut self, attempt: Attempt);
+
+    /// The login attempt that is shown.
+    fn attempt(&mut self) -> Option<&mut Attempt>;
+
+    /// Takes back a login attempt, with what stands in its buffer.
+    fn take_attempt(&mut self) -> Option<Attempt>;
+
+    /// Logs at level info what the client did, and in which command if that is
+    /// known.
+    fn log(&self, did: &CStr, command: Option<&CStr>);
+
+    /// Logs bytes at level debug, if nginx has that, with a text before them. They
+    /// must not be able to forge a line.
+    fn debug(&self, text: &CStr, bytes: &[u8]);
+}
+
+#[cold]
+#[inline(never)]
+fn send_rest(client: &mut impl Client, rest: &[u8]) -> Result<bool, Fault> {
+    let rest = client.copy(rest).map_err(|NoMemory| Fault::Broken)?;
+    client.send_later(rest, 0)?;
+
+    Ok(false)
+}
+
+/// OpenSSL wants a write that could not be completed to be tried again from the same
+/// memory, as nginx does not set SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER.
+#[inline(never)]
+fn send_through_tls(client: &mut impl Client, bytes: &[u8]) -> Result<bool, Fault> {
+    let bytes = client.copy(bytes)?;
+    let count = client.send(bytes.as_slice())?;
+    let all = count >= bytes.as_slice().len();
+    if !all {
+        client.send_later(bytes, count)?;
+    }
+
+    Ok(all)
+}

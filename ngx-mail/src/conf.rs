@@ -1,0 +1,279 @@
+//! nginx's configuration while it is read.
+
+use core::ffi::{CStr, c_char, c_void};
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+use core::slice;
+
+use nginx_sys::{
+    NGX_CONF_1MORE, NGX_CONF_TAKE1, NGX_ERROR, NGX_LOG_EMERG, NGX_LOG_WARN, ngx_array_create,
+    ngx_atoi, ngx_conf_log_error, ngx_conf_t, ngx_parse_size, ngx_pnalloc, ngx_str_t,
+};
+
+use crate::bindings::{
+    NGX_MAIL_STARTTLS_ON, NGX_MAIL_STARTTLS_ONLY, ngx_mail_conf_ctx_t, ngx_mail_core_module,
+    ngx_mail_core_srv_conf_t, ngx_mail_ssl_conf_t, ngx_mail_ssl_module,
+};
+use crate::error::NoMemory;
+use crate::text::{Text, Texts};
+
+/// Why a directive or a configuration is refused.
+pub enum Refused {
+    /// The reason has been logged.
+    Logged,
+    /// nginx logs the directive's name with this text.
+    Because(&'static CStr),
+}
+
+impl From<NoMemory> for Refused {
+    fn from(_: NoMemory) -> Self {
+        Self::Logged
+    }
+}
+
+/// The configuration of a server, and of the mail{} level, which is completed by
+/// nothing else.
+pub trait ServerConf: Default + 'static {
+    /// Takes what is not set here from the mail{} level. It is called for the
+    /// servers of the module's own protocol alone, once all modules that stand
+    /// before it have been asked (merge_srv_conf of ngx_mail_module_t).
+    ///
+    /// # Errors
+    ///
+    /// Why the configuration is refused.
+    fn merge(&mut self, parent: &Self, cf: &mut Conf<'_>) -> Result<(), Refused>;
+}
+
+/// How many values a directive takes.
+#[derive(Clone, Copy)]
+pub enum Values {
+    /// One.
+    One,
+    /// One or more.
+    OneOrMore,
+}
+
+impl Values {
+    pub(crate) const fn as_raw(self) -> u32 {
+        match self {
+            Self::One => NGX_CONF_TAKE1,
+            Self::OneOrMore => NGX_CONF_1MORE,
+        }
+    }
+}
+
+/// A directive of the mail and server contexts (ngx_command_t).
+pub trait Directive {
+    /// What it is a part of.
+    type Conf: ServerConf;
+    /// Its name.
+    const NAME: &'static CStr;
+    /// How many values it takes.
+    const VALUES: Values;
+
+    /// Takes the values of the directive into the configuration.
+    ///
+    /// # Errors
+    ///
+    /// Why they are refused.
+    fn set(cf: &mut Conf<'_>, conf: &mut Self::Conf) -> Result<(), Refused>;
+}
+
+/// The `starttls` directive of ngx_mail_ssl_module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartTls {
+    /// There is none.
+    Off,
+    /// It is offered.
+    On,
+    /// It is required before a login.
+    Only,
+}
+
+/// What a server has from other modules.
+pub struct Server {
+    /// `max_errors` of ngx_mail_core_module.
+    pub max_errors: usize,
+    /// `max_commands`, which some forks have in ngx_mail_core_module.
+    pub max_commands: Option<usize>,
+    /// `starttls` of ngx_mail_ssl_module.
+    pub starttls: StartTls,
+    /// `server_name`.
+    pub name: Text,
+}
+
+/// Hands the pieces of a text to the function that it is given.
+pub type Write<'a> = dyn Fn(&mut dyn FnMut(&[u8])) + 'a;
+
+/// Whether this nginx's mail core has a directive `max_commands`.
+pub const HAS_MAX_COMMANDS: bool = cfg!(ngx_mail_max_commands);
+
+/// The configuration at the place that is being read.
+pub struct Conf<'a> {
+    /// Live for `'a`, and in a callback of a mail module.
+    raw: NonNull<ngx_conf_t>,
+    live: PhantomData<&'a mut ngx_conf_t>,
+}
+
+impl Conf<'_> {
+    /// # Safety
+    ///
+    /// `raw` is what nginx gives to a callback of a mail module, live for the
+    /// life of the result.
+    pub(crate) const unsafe fn from_raw(raw: *mut ngx_conf_t) -> Self {
+        // SAFETY: nginx gives no null pointer.
+        Self { raw: unsafe { NonNull::new_unchecked(raw) }, live: PhantomData }
+    }
+
+    /// The values of the directive, in order.
+    pub fn value(&self, index: usize) -> Option<Text> {
+        // SAFETY: the invariant; nginx gives a directive as an array of strings that
+        // starts with its name.
+        let words = unsafe { (*(*self.raw.as_ptr()).args).as_slice::<ngx_str_t>() };
+        // SAFETY: nginx has them in the configuration's pool.
+        words.get(index.checked_add(1)?).map(|&word| unsafe { Text::from_raw(word) })
+    }
+
+    /// Refuses a value: logs it in quotes between two texts.
+    pub fn refuse(&mut self, before: &CStr, value: &[u8], after: &CStr) -> Refused {
+        self.log(NGX_LOG_EMERG, before, value, after);
+        Refused::Logged
+    }
+
+    /// Warns of a value: logs it in quotes between two texts.
+    pub fn warn(&mut self, before: &CStr, value: &[u8], after: &CStr) {
+        self.log(NGX_LOG_WARN, before, value, after);
+    }
+
+    fn log(&mut self, level: u32, before: &CStr, value: &[u8], after: &CStr) {
+        // SAFETY: the invariant; "%s" takes a string, "%*s" a length and a
+        // pointer to as many bytes.
+        unsafe {
+            ngx_conf_log_error(
+                level as usize,
+                self.raw.as_ptr(),
+                0,
+                c"%s \"%*s\" %s".as_ptr(),
+                before.as_ptr(),
+                value.len(),
+                value.as_ptr(),
+                after.as_ptr(),
+            );
+        }
+    }
+
+    /// Makes a text. `write` is called twice and puts the same pieces each time;
+    /// what it puts beyond the first time's length is left out.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn text(&mut self, write: &Write<'_>) -> Result<Text, NoMemory> {
+        let mut length = 0_usize;
+        write(&mut |piece| length = length.saturating_add(piece.len()));
+
+        // SAFETY: the invariant.
+        let data = unsafe { ngx_pnalloc((*self.raw.as_ptr()).pool, length) };
+        let data = NonNull::new(data.cast::<u8>()).ok_or(NoMemory)?;
+        // SAFETY: the memory is new and `length` bytes long.
+        let mut rest = unsafe {
+            data.write_bytes(0, length);
+            slice::from_raw_parts_mut(data.as_ptr(), length)
+        };
+        write(&mut |piece| {
+            if let Some((to, behind)) = core::mem::take(&mut rest).split_at_mut_checked(piece.len())
+            {
+                to.copy_from_slice(piece);
+                rest = behind;
+            }
+        });
+
+        // SAFETY: the memory is of the configuration's pool, and nobody else's.
+        Ok(unsafe { Text::from_raw(ngx_str_t { data: data.as_ptr(), len: length }) })
+    }
+
+    /// Makes an empty list.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn texts(&mut self) -> Result<Texts, NoMemory> {
+        // SAFETY: the invariant.
+        let array =
+            unsafe { ngx_array_create((*self.raw.as_ptr()).pool, 4, size_of::<ngx_str_t>()) };
+        // SAFETY: the array is of the configuration's pool, and new.
+        NonNull::new(array).map(|array| unsafe { Texts::from_raw(array) }).ok_or(NoMemory)
+    }
+
+    /// What the present server has from other modules, if this is a merge: they
+    /// stand before this one, and are merged before it.
+    pub fn server(&mut self) -> Server {
+        // SAFETY: the invariant; in a callback of a mail module `ctx` is the
+        // server's or that of the mail{} level, and holds the configuration of
+        // each mail module; their `ctx_index` is set.
+        unsafe {
+            let core = self.srv_conf::<ngx_mail_core_srv_conf_t>(ngx_mail_core_module.ctx_index);
+            let ssl = self.srv_conf::<ngx_mail_ssl_conf_t>(ngx_mail_ssl_module.ctx_index);
+            Server {
+                max_errors: (*core).max_errors,
+                #[cfg(ngx_mail_max_commands)]
+                max_commands: Some((*core).max_commands),
+                #[cfg(not(ngx_mail_max_commands))]
+                max_commands: None,
+                starttls: match u32::try_from((*ssl).starttls) {
+                    Ok(NGX_MAIL_STARTTLS_ON) => StartTls::On,
+                    Ok(NGX_MAIL_STARTTLS_ONLY) => StartTls::Only,
+                    _ => StartTls::Off,
+                },
+                name: Text::from_raw((*core).server_name),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `ctx_index` is that of a mail module whose server configuration is a `T`.
+    pub(crate) const unsafe fn srv_conf<T>(&self, ctx_index: usize) -> *mut T {
+        // SAFETY: the invariant and the caller's promise.
+        unsafe {
+            let ctx = (*self.raw.as_ptr()).ctx.cast::<ngx_mail_conf_ctx_t>();
+            (*(*ctx).srv_conf.add(ctx_index)).cast()
+        }
+    }
+
+    /// The pool of the configuration.
+    pub(crate) fn allocate(&self, size: usize) -> *mut c_void {
+        // SAFETY: the invariant.
+        unsafe { nginx_sys::ngx_palloc((*self.raw.as_ptr()).pool, size) }
+    }
+}
+
+/// Parses a size with an optional k or m, as nginx's directives have it
+/// (ngx_parse_size()).
+pub fn parse_size(value: Text) -> Option<usize> {
+    let mut value = value.as_raw();
+    // SAFETY: ngx_parse_size() only reads the string.
+    usize::try_from(unsafe { ngx_parse_size(&raw mut value) }).ok()
+}
+
+/// Parses a number (ngx_atoi()).
+pub fn parse_number(value: Text) -> Option<usize> {
+    let value = value.as_raw();
+    // SAFETY: as in parse_size().
+    usize::try_from(unsafe { ngx_atoi(value.data, value.len) }).ok()
+}
+
+/// NGX_CONF_OK.
+const CONF_OK: *mut c_char = ptr::null_mut();
+
+/// NGX_CONF_ERROR: the reason has been logged.
+const CONF_ERROR: *mut c_char = ptr::without_provenance_mut(NGX_ERROR as isize as usize);
+
+/// What nginx's callbacks return.
+pub(crate) fn result(result: Result<(), Refused>) -> *mut c_char {
+    match result {
+        Ok(()) => CONF_OK,
+        Err(Refused::Logged) => CONF_ERROR,
+        Err(Refused::Because(reason)) => reason.as_ptr().cast_mut(),
+    }
+}

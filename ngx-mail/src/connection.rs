@@ -1,0 +1,384 @@
+//! The connection to a client, of a session that is live.
+
+use core::ffi::CStr;
+use core::marker::PhantomData;
+use core::ptr::{self, NonNull};
+
+use nginx_sys::{
+    NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, NGX_USE_CLEAR_EVENT, ngx_add_timer,
+    ngx_connection_t, ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET as NODELAY_UNSET,
+    ngx_current_msec, ngx_event_actions, ngx_event_flags, ngx_event_t, ngx_handle_write_event,
+    ngx_msec_t, ngx_random, ngx_slprintf, ngx_str_t, ngx_tcp_nodelay, ngx_time,
+};
+
+use crate::attempt::Attempt;
+use crate::bindings::{
+    NGX_RS_CLEAR_EVENT, NGX_RS_WRITE_EVENT, ngx_mail_core_module, ngx_mail_core_srv_conf_t,
+    ngx_mail_salt, ngx_mail_session_t,
+};
+use crate::client::{Client, Received};
+use crate::error::{Fault, NoMemory};
+use crate::heap::Bytes;
+use crate::log::Log;
+use crate::place::{Place, Shown};
+use crate::registered::Registered;
+
+/// nginx's connection to a client.
+pub struct Connection<'a, M> {
+    /// Live, and so is its session, which has a [`Place`], for `'a`.
+    raw: NonNull<ngx_connection_t>,
+    live: PhantomData<(&'a mut ngx_connection_t, M)>,
+}
+
+impl<'a, M: Registered> Connection<'a, M> {
+    /// # Safety
+    ///
+    /// `raw` is that of a live session that has a [`Place`], and nothing else uses
+    /// it, for `'a`.
+    pub(crate) const unsafe fn new(raw: NonNull<ngx_connection_t>) -> Self {
+        Self { raw, live: PhantomData }
+    }
+
+    /// nginx's pointer to the session.
+    pub(crate) const fn session(&self) -> *mut ngx_mail_session_t {
+        // SAFETY: the invariant; the mail core has its session as the data of
+        // the client's connection.
+        unsafe { (*self.raw.as_ptr()).data.cast() }
+    }
+
+    /// nginx's pointer to the connection.
+    pub(crate) const fn as_ptr(&self) -> *mut ngx_connection_t {
+        self.raw.as_ptr()
+    }
+
+    /// nginx's pointer to the read event.
+    pub(crate) const fn read(&self) -> *mut ngx_event_t {
+        // SAFETY: the invariant.
+        unsafe { (*self.raw.as_ptr()).read }
+    }
+
+    /// The session's place.
+    #[inline(always)]
+    pub(crate) fn place(&self) -> *mut Place<M> {
+        // SAFETY: the invariant.
+        unsafe { Place::of(self.session(), M::ctx_index()) }
+    }
+
+    fn shown(&mut self) -> &mut Shown {
+        // SAFETY: the invariant, and `&mut self`; no other reference to it is made.
+        unsafe { &mut (*self.place()).shown }
+    }
+
+    /// The configuration of the session's server.
+    pub fn conf(&self) -> &'a M::ServerConf {
+        // SAFETY: the invariant; a configuration outlives the callbacks of its
+        // sessions, and is not written to while there are any.
+        unsafe { &*(*(*self.session()).srv_conf.add(M::ctx_index())).cast() }
+    }
+
+    fn core_conf(&self) -> *const ngx_mail_core_srv_conf_t {
+        // SAFETY: the invariant; the configuration holds that of each module.
+        unsafe { (*(*self.session()).srv_conf.add(ngx_mail_core_module.ctx_index)).cast() }
+    }
+
+    fn error_log(&self) -> Log<'_> {
+        // SAFETY: the invariant; a connection that is live has a log.
+        unsafe { Log::from_raw(NonNull::new_unchecked((*self.raw.as_ptr()).log)) }
+    }
+
+    /// Whether the session has to be closed, and logs why: the time before the
+    /// login is over, or a worker that shuts down has waited for long enough
+    /// (worker_shutdown_timeout).
+    pub(crate) fn over(&self) -> bool {
+        // SAFETY: the invariant.
+        unsafe {
+            if (*self.read()).timedout() != 0 {
+                self.note_timeout();
+                return true;
+            }
+            if (*self.raw.as_ptr()).close() != 0 {
+                self.error_log().info(0, c"shutdown timeout");
+                return true;
+            }
+        }
+        false
+    }
+
+    fn note_timeout(&self) {
+        self.error_log().info(NGX_ETIMEDOUT as _, c"client timed out");
+        // SAFETY: the invariant.
+        unsafe { (*self.raw.as_ptr()).set_timedout(1) };
+    }
+
+    /// Has the time that the client has to log in end when it is over
+    /// ([`Client::restart_timer`]).
+    pub(crate) fn start_timer(&mut self) {
+        // SAFETY: the invariant.
+        unsafe { ngx_add_timer(self.read(), self.time_left()) };
+    }
+
+    fn time_left(&self) -> ngx_msec_t {
+        // SAFETY: the invariant; nginx writes its time between two events.
+        unsafe {
+            let elapsed = ngx_current_msec.wrapping_sub((*self.raw.as_ptr()).start_time);
+            (*self.core_conf()).timeout.saturating_sub(elapsed)
+        }
+    }
+
+    /// Sets what is said in log lines after the word "while".
+    pub const fn set_action(&mut self, action: &'static CStr) {
+        // SAFETY: the invariant; nginx only reads the text.
+        unsafe { (*(*self.raw.as_ptr()).log).action = action.as_ptr().cast_mut() };
+    }
+
+    /// No longer waits until the client takes output, once that has gone: such an
+    /// event, which epoll reports together with any other of the client, would have
+    /// nginx send the reply to a login that failed before Auth-Wait is over.
+    pub(crate) fn drop_write_interest(&mut self) -> Result<(), Fault> {
+        // SAFETY: the invariant; nginx sets the actions before it has sessions.
+        unsafe {
+            let write = (*self.raw.as_ptr()).write;
+            if (*write).active() == 0 {
+                return Ok(());
+            }
+            // As in ngx_handle_write_event(): what remains of the connection's
+            // registration is edge-triggered as before.
+            let clear = ngx_event_flags & NGX_USE_CLEAR_EVENT as usize != 0;
+            let flags = if clear { NGX_RS_CLEAR_EVENT as usize } else { 0 };
+            let rc = ngx_event_actions
+                .del
+                .map_or(NGX_OK as isize, |del| del(write, NGX_RS_WRITE_EVENT as isize, flags));
+            if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn log_no_memory(&self) {
+        self.error_log().no_memory();
+    }
+
+    #[cold]
+    fn set_nodelay(&mut self) -> Result<(), Fault> {
+        // SAFETY: the invariant.
+        let rc = unsafe { ngx_tcp_nodelay(self.raw.as_ptr()) };
+        if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
+    }
+}
+
+impl<M: Registered> Client for Connection<'_, M> {
+    type Reborrowed<'b>
+        = Connection<'b, M>
+    where
+        Self: 'b;
+
+    #[inline(always)]
+    fn reborrow(&mut self) -> Connection<'_, M> {
+        Connection { raw: self.raw, live: PhantomData }
+    }
+
+    #[inline(always)]
+    fn tls(&self) -> bool {
+        // SAFETY: the invariant.
+        unsafe { !(*self.raw.as_ptr()).ssl.is_null() }
+    }
+
+    #[inline(always)]
+    fn ready(&self) -> bool {
+        // SAFETY: the invariant.
+        unsafe { (*self.read()).ready() != 0 }
+    }
+
+    fn set_ready(&mut self) {
+        // SAFETY: the invariant.
+        unsafe { (*self.read()).set_ready(1) };
+    }
+
+    #[inline(always)]
+    fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
+        let connection = self.raw.as_ptr();
+        // SAFETY: the invariant; `recv` of a live connection is set, which nginx
+        // does not look for either, and writes to the memory that it is given.
+        let n = unsafe {
+            let recv = (*connection).recv.unwrap_unchecked();
+            recv(connection, memory.as_mut_ptr(), memory.len())
+        };
+
+        match usize::try_from(n) {
+            Ok(0) => Ok(Received::End),
+            Ok(n) => Ok(Received::Bytes(n)),
+            Err(_) if n == NGX_AGAIN as isize => Ok(Received::Nothing),
+            Err(_) => Err(Fault::Broken),
+        }
+    }
+
+    #[inline(always)]
+    fn send(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        let connection = self.raw.as_ptr();
+        // SAFETY: as in receive(); `send` only reads the bytes.
+        let n = unsafe {
+            let send = (*connection).send.unwrap_unchecked();
+            send(connection, bytes.as_ptr().cast_mut(), bytes.len())
+        };
+
+        match usize::try_from(n) {
+            Ok(n) => Ok(n),
+            Err(_) if n == NGX_ERROR as isize => Err(Fault::Broken),
+            Err(_) => Ok(0),
+        }
+    }
+
+    fn send_later(&mut self, unsent: Bytes, at: usize) -> Result<(), Fault> {
+        let unsent = self.shown().unsent.insert(unsent);
+        let rest = unsent.as_slice().get(at..).unwrap_or_default();
+        let out = ngx_str_t { data: rest.as_ptr().cast_mut(), len: rest.len() };
+        // SAFETY: the invariant; nginx only reads the bytes, which the place owns
+        // until they have gone or others take their place.
+        let rc = unsafe {
+            let session = self.session();
+            let write = (*self.raw.as_ptr()).write;
+            (*session).out = out;
+            (*session).set_blocked(1);
+            ngx_add_timer(write, (*self.core_conf()).timeout);
+            ngx_handle_write_event(write, 0)
+        };
+        if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
+    }
+
+    #[inline(always)]
+    fn sending(&self) -> bool {
+        // SAFETY: the invariant.
+        unsafe { (*self.session()).out.len != 0 }
+    }
+
+    fn forget_sent(&mut self) {
+        if !self.sending() {
+            self.shown().unsent = None;
+        }
+    }
+
+    #[inline(always)]
+    fn send_without_delay(&mut self) -> Result<(), Fault> {
+        // SAFETY: the invariant.
+        if unsafe { (*self.raw.as_ptr()).tcp_nodelay() } == NODELAY_UNSET {
+            return self.set_nodelay();
+        }
+        Ok(())
+    }
+
+    fn restart_timer(&mut self) -> bool {
+        if self.time_left() == 0 {
+            self.note_timeout();
+            return false;
+        }
+        self.start_timer();
+        true
+    }
+
+    #[inline]
+    fn logged<T>(&self, result: Result<T, NoMemory>) -> Result<T, NoMemory> {
+        if result.is_err() {
+            self.log_no_memory();
+        }
+        result
+    }
+
+    fn make_session_challenge(&mut self) -> Result<&[u8], NoMemory> {
+        // SAFETY: the invariant.
+        unsafe {
+            let session = self.session();
+            let rc = ngx_mail_salt(session, self.raw.as_ptr(), self.core_conf().cast_mut());
+            if rc == NGX_OK as isize { Ok((*session).salt.as_bytes()) } else { Err(NoMemory) }
+        }
+    }
+
+    fn make_challenge(&self) -> Result<Bytes, NoMemory> {
+        // Of the numbers, and what is around them.
+        const REST: usize = "<18446744073709551615.-9223372036854775808@>\r\n".len();
+
+        // SAFETY: the invariant; the configuration's text stays.
+        let name = unsafe { (*self.core_conf()).server_name };
+        let mut challenge = self.allocate(name.len.saturating_add(REST))?;
+        let room = challenge.room().as_mut_ptr_range();
+        // SAFETY: it writes no further than the end of the room; "%ul" takes an
+        // unsigned long, "%T" a time_t and "%V" a string.
+        let end = unsafe {
+            ngx_slprintf(
+                room.start,
+                room.end,
+                c"<%ul.%T@%V>\r\n".as_ptr(),
+                ngx_random(),
+                ngx_time(),
+                &raw const name,
+            )
+        };
+        challenge.grow(end.addr().saturating_sub(room.start.addr()));
+
+        Ok(challenge)
+    }
+
+    fn show_login(&mut self, login: Bytes) {
+        let bytes = login.as_slice();
+        let shown = ngx_str_t { data: bytes.as_ptr().cast_mut(), len: bytes.len() };
+        // SAFETY: the invariant; nginx only reads it, and the place owns it until
+        // another one is shown or none.
+        unsafe { (*self.session()).login = shown };
+        self.shown().login = Some(login);
+    }
+
+    fn login(&self) -> &[u8] {
+        // SAFETY: the invariant, and `&self`.
+        unsafe { (*self.place()).shown.login.as_ref().map_or(&[], Bytes::as_slice) }
+    }
+
+    fn hide_login(&mut self) {
+        // SAFETY: the invariant.
+        unsafe { (*self.session()).login = ngx_str_t::empty() };
+        self.shown().login = None;
+    }
+
+    fn show_attempt(&mut self, mut attempt: Attempt) {
+        drop(self.take_attempt());
+        let shown = attempt.shown();
+        // SAFETY: the invariant; the place owns the attempt until it is taken back.
+        unsafe {
+            let session = self.session();
+            (*session).login = shown.login;
+            (*session).passwd = shown.secret;
+            (*session).set_auth_method(attempt.method().as_raw());
+            (*session).buffer = shown.buffer;
+            attempt.keep_greeting((*session).salt);
+            if shown.challenge.len != 0 {
+                (*session).salt = shown.challenge;
+            }
+        }
+        self.shown().login = None;
+        self.shown().attempt = Some(attempt);
+    }
+
+    fn attempt(&mut self) -> Option<&mut Attempt> {
+        self.shown().attempt.as_mut()
+    }
+
+    fn take_attempt(&mut self) -> Option<Attempt> {
+        let attempt = self.shown().attempt.take()?;
+        // SAFETY: the invariant.
+        unsafe {
+            let session = self.session();
+            (*session).login = ngx_str_t::empty();
+            (*session).passwd = ngx_str_t::empty();
+            (*session).salt = attempt.greeting();
+            (*session).buffer = ptr::null_mut();
+        }
+
+        Some(attempt)
+    }
+
+    fn log(&self, did: &CStr, command: Option<&CStr>) {
+        self.error_log().client(did, command);
+    }
+
+    fn debug(&self, text: &CStr, bytes: &[u8]) {
+        self.error_log().debug(text, bytes);
+    }
+}

@@ -1,0 +1,207 @@
+//! nginx's mail core for a protocol module that is written in Rust.
+//!
+//! A module has two types, the configuration of a server
+//! ([`ServerConf`](conf::ServerConf)) and what it keeps of a session, a type for
+//! each [`Directive`](conf::Directive), and a [`Handler`](session::Handler), whose
+//! functions nginx calls with a [`Session`](session::Session). [`module!`] makes
+//! nginx's tables of them, [`exports!`] has nginx find them in a file. All of it is
+//! safe: what may free a session takes it by value, and what nginx is given a
+//! pointer to is owned by the wrapper and goes with it.
+//!
+//! `examples/echo.rs` is a whole module in one file: start there.
+//!
+//! A log, like all that belongs to a session, ends before the session does:
+//!
+//! ```compile_fail,E0505
+//! use ngx_mail::client::Client;
+//! use ngx_mail::session::{Handler, Session};
+//!
+//! fn close<M: Handler>(mut session: Session<'_, M>) {
+//!     let (connection, _) = session.parts();
+//!     session.close();
+//!     connection.log(c"client is gone", None);
+//! }
+//! ```
+//!
+//! So does what it is given:
+//!
+//! ```compile_fail,E0505
+//! use ngx_mail::client::Client;
+//! use ngx_mail::session::{Handler, Session};
+//!
+//! fn close<M: Handler>(mut session: Session<'_, M>) -> usize {
+//!     let login = session.connection().login();
+//!     session.close();
+//!     login.len()
+//! }
+//! ```
+//!
+//! A session that was given away is gone:
+//!
+//! ```compile_fail,E0382
+//! use ngx_mail::session::{Handler, Session};
+//!
+//! fn close<M: Handler>(session: Session<'_, M>) {
+//!     session.authenticate();
+//!     session.close();
+//! }
+//! ```
+//!
+//! What nginx is shown is handed over:
+//!
+//! ```compile_fail,E0382
+//! use ngx_mail::client::Client;
+//! use ngx_mail::heap::Bytes;
+//!
+//! fn show(client: &mut impl Client, login: Bytes) -> usize {
+//!     client.show_login(login);
+//!     login.as_slice().len()
+//! }
+//! ```
+//!
+//! No text of a configuration gets out of it:
+//!
+//! ```compile_fail,E0277
+//! use ngx_mail::text::Text;
+//!
+//! static KEPT: std::sync::Mutex<Option<Text>> = std::sync::Mutex::new(None);
+//! ```
+
+#![no_std]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod attempt;
+mod bindings;
+pub mod client;
+pub mod conf;
+pub mod connection;
+pub mod cycle;
+pub mod error;
+#[doc(hidden)]
+pub mod file;
+pub mod heap;
+pub mod log;
+mod place;
+#[doc(hidden)]
+pub mod registered;
+pub mod scratch;
+pub mod session;
+#[doc(hidden)]
+pub mod tables;
+pub mod text;
+
+#[doc(hidden)]
+pub use bindings::{ngx_mail_module_t, ngx_mail_protocol_t};
+#[doc(hidden)]
+pub use nginx_sys::ngx_module_t;
+pub use tables::{Kind, Protocol};
+
+/// Ends the process: what a panic comes to, of which a module should have none.
+pub fn abort() -> ! {
+    // SAFETY: abort() takes no argument and may be called at any time.
+    unsafe { nginx_sys::abort() }
+}
+
+/// Makes the tables of a module, as the static `MODULE` and what that points to, and
+/// ties its types to them. An attribute in front goes to `MODULE`. It brings along
+/// what a `no_std` library needs, where a panic aborts: with `panic = "unwind"`, as
+/// `cargo test` has it, there has to be `std`.
+#[macro_export]
+macro_rules! module {
+    (
+        $(#[$attribute:meta])*
+        $module:ty {
+            server_conf: $conf:ty,
+            state: $state:ty,
+            protocol: $protocol:expr,
+            directives: [$($directive:ty),* $(,)?] $(,)?
+        }
+    ) => {
+        static PROTOCOL: $crate::tables::Table<$crate::ngx_mail_protocol_t> =
+            $crate::tables::protocol::<$module>(&$protocol);
+
+        static COMMANDS: $crate::tables::Table<
+            [$crate::tables::Command<$module>; [$(stringify!($directive),)* ""].len()],
+        > = $crate::tables::commands([
+            $($crate::tables::Command::new::<$directive>(),)*
+            $crate::tables::Command::last(),
+        ]);
+
+        static CONTEXT: $crate::tables::Table<$crate::ngx_mail_module_t> =
+            $crate::tables::context::<$module>(&PROTOCOL);
+
+        $(#[$attribute])*
+        static MODULE: $crate::tables::Table<$crate::ngx_module_t> = {
+            // SAFETY: the context is that of the same type, which gives this one's
+            // place and that one's protocol.
+            unsafe { $crate::tables::module::<$module, _>(&CONTEXT, &COMMANDS) }
+        };
+
+        // SAFETY: these are the tables of this type, and of no other.
+        unsafe impl $crate::registered::Registered for $module {
+            type ServerConf = $conf;
+            type State = $state;
+
+            #[inline(always)]
+            fn ctx_index() -> usize {
+                $crate::tables::ctx_index(&MODULE)
+            }
+
+            #[inline(always)]
+            fn protocol() -> *mut $crate::ngx_mail_protocol_t {
+                PROTOCOL.as_ptr()
+            }
+        }
+
+        /// The dynamic linker calls it in dlopen().
+        #[used]
+        #[unsafe(link_section = ".init_array")]
+        static AT_LOAD: extern "C" fn() = $crate::file::remember;
+
+        /// No code can panic: a release build holds no call of this, and a check
+        /// of its symbols shows it.
+        #[cfg(panic = "abort")]
+        #[panic_handler]
+        fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+            $crate::abort()
+        }
+
+        // `core` comes compiled for unwinding, and unless the optimizer takes all of
+        // that out it asks for a personality routine, which nothing ever calls.
+        #[cfg(all(debug_assertions, panic = "abort"))]
+        core::arch::global_asm!(
+            ".hidden rust_eh_personality",
+            ".globl rust_eh_personality",
+            "rust_eh_personality:"
+        );
+    };
+}
+
+/// Makes what nginx looks for in a module's file (ngx_load_module()): the arrays
+/// `ngx_modules`, `ngx_module_names` and `ngx_module_order`, of the `MODULE` of
+/// [`module!`] with its name. It stands before the modules that are listed with
+/// `before`, or behind all others.
+#[macro_export]
+macro_rules! exports {
+    ($module:path as $name:expr $(, before $($other:literal),+)? $(,)?) => {
+        #[unsafe(no_mangle)]
+        static ngx_modules: $crate::tables::Exported<[*const $crate::ngx_module_t; 2]> =
+            $crate::tables::Exported([$module.as_ptr(), core::ptr::null()]);
+
+        #[unsafe(no_mangle)]
+        static ngx_module_names: $crate::tables::Exported<[*const core::ffi::c_char; 2]> =
+            $crate::tables::Exported([$name.as_ptr(), core::ptr::null()]);
+
+        #[unsafe(no_mangle)]
+        static ngx_module_order: $crate::tables::Exported<
+            [*const core::ffi::c_char; [$name, $($($other,)+)?].len() + 1],
+        > = $crate::tables::Exported([
+            $name.as_ptr(),
+            $($($other.as_ptr(),)+)?
+            core::ptr::null(),
+        ]);
+    };
+}

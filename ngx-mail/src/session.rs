@@ -1,0 +1,258 @@
+//! A client's session with nginx's mail core, and what that calls.
+//!
+//! Many calls into nginx may free the session: here, each of them takes the
+//! [`Session`] by value, so that nothing can be done with it afterwards.
+
+use core::ptr::NonNull;
+
+use nginx_sys::{
+    NGX_OK, ngx_connection_t, ngx_event_t, ngx_handle_read_event, ngx_post_event,
+    ngx_posted_events, ngx_posted_next_events,
+};
+
+use crate::bindings::{
+    ngx_mail_auth, ngx_mail_close_connection, ngx_mail_session_internal_server_error,
+    ngx_mail_session_t, ngx_mail_starttls_handler,
+};
+use crate::client::Client;
+use crate::connection::Connection;
+use crate::cycle::Cycle;
+use crate::place::Place;
+use crate::registered::Registered;
+
+/// What a module does when nginx calls it. Each of these may end the session, and has
+/// to say how it goes on: by a method that takes the [`Session`].
+///
+/// The time that a client has (`timeout`) runs from its connection on. A session whose
+/// time is over is closed, and the module is not called for it; so it is when a worker
+/// that shuts down has waited for long enough (`worker_shutdown_timeout`).
+pub trait Handler: Registered {
+    /// A client has connected, and TLS, if the port has it, is up (`init_session`
+    /// of ngx_mail_protocol_t). What came along with that, or with a PROXY protocol
+    /// header, raises no event: [`Session::read_soon`] looks for it.
+    fn connected(session: Session<'_, Self>);
+
+    /// The client has sent something, or output that was waited for has gone.
+    fn readable(session: Session<'_, Self>);
+
+    /// The TLS handshake after [`Session::wait_for_handshake`] is done
+    /// (`init_protocol`).
+    fn secured(session: Session<'_, Self>) {
+        session.read_soon();
+    }
+
+    /// A login has failed and the session is kept (`auth_state`), which follows
+    /// [`Session::authenticate`] alone. The mail core goes on with the session after
+    /// this call: all that may be done here is to have the module called later.
+    fn refused(session: Session<'_, Self>) {
+        session.read_soon();
+    }
+
+    /// A configuration has come into force (`init_module` of ngx_module_t).
+    fn started(_cycle: &Cycle<'_, Self>) {}
+}
+
+/// A session that is live.
+pub struct Session<'a, M> {
+    /// Live, with its session, until a method takes the Session by value.
+    connection: Connection<'a, M>,
+}
+
+impl<'a, M: Registered> Session<'a, M> {
+    /// # Safety
+    ///
+    /// `connection` is that of a live session that has a [`Place`]. Nothing else
+    /// uses it for `'a`.
+    const unsafe fn from_raw(connection: *mut ngx_connection_t) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Self { connection: Connection::new(NonNull::new_unchecked(connection)) } }
+    }
+
+    /// # Safety
+    ///
+    /// `event` is that of a connection as in [`Session::from_raw`].
+    #[inline(always)]
+    const unsafe fn from_event(event: *mut ngx_event_t) -> Self {
+        // SAFETY: the caller's promise; nginx has the connection as the data of
+        // its events.
+        unsafe { Self::from_raw((*event).data.cast()) }
+    }
+
+    /// The connection.
+    pub const fn connection(&mut self) -> &mut Connection<'a, M> {
+        &mut self.connection
+    }
+
+    /// The connection, and what the module keeps of the session.
+    #[inline(always)]
+    pub fn parts(&mut self) -> (Connection<'_, M>, &mut M::State) {
+        // SAFETY: the invariant, and `&mut self`; the connection makes references
+        // to other fields of the place alone.
+        let state = unsafe { &mut (*self.connection.place()).state };
+        (self.connection.reborrow(), state)
+    }
+
+    /// Waits for input (ngx_handle_read_event()). What is there already raises no
+    /// event: while the connection is [ready](Client::ready), only output that is still
+    /// to be sent is waited for in this way, and else [`Session::read_next_round`] is
+    /// the one to call.
+    #[inline]
+    pub fn wait_for_input(self) {
+        // SAFETY: the invariant.
+        if unsafe { ngx_handle_read_event(self.connection.read(), 0) } != NGX_OK as isize {
+            self.close();
+        }
+    }
+
+    /// Has the read handler called in the next round of the event loop, after
+    /// the other connections have had their turn.
+    pub fn read_next_round(self) {
+        // SAFETY: the invariant; a connection that is closed is taken out of
+        // the queue by nginx.
+        unsafe { ngx_post_event(self.connection.read(), &raw mut ngx_posted_next_events) };
+        self.wait_for_input();
+    }
+
+    /// Has the read handler called when the present event is done, whether
+    /// nginx knows of input or not: after a TLS handshake it does not.
+    pub fn read_soon(mut self) {
+        self.connection.set_ready();
+        // SAFETY: as in read_next_round().
+        unsafe { ngx_post_event(self.connection.read(), &raw mut ngx_posted_events) };
+        self.wait_for_input();
+    }
+
+    /// Asks the auth server about the attempt that is shown
+    /// ([`Client::show_attempt`]), and goes on to the backend (ngx_mail_auth()). If
+    /// the login fails and the session is kept, [`Handler::refused`] is called after
+    /// Auth-Wait, even if not all of the reply has been sent by then.
+    ///
+    /// Without an attempt it is an error of ours. While output waits the session is
+    /// closed instead: it may be the mail core's last reply, behind which it closes
+    /// the session without a look at who is at work with it.
+    pub fn authenticate(mut self) {
+        if self.connection.attempt().is_none() {
+            return self.internal_error();
+        }
+        if self.connection.sending()
+            // The reply to the login need not be the first one, and what is relayed
+            // behind it is not.
+            || self.connection.send_without_delay().is_err()
+            || self.connection.drop_write_interest().is_err()
+        {
+            return self.close();
+        }
+        let connection = self.connection;
+        // SAFETY: the invariant; there is a buffer in the attempt.
+        unsafe {
+            let session = connection.session();
+            (*session).set_blocked(1);
+            ngx_mail_auth(session, connection.as_ptr());
+        }
+    }
+
+    /// Sends the reply for an error of ours and closes
+    /// (ngx_mail_session_internal_server_error()).
+    pub fn internal_error(self) {
+        // SAFETY: the invariant.
+        unsafe { ngx_mail_session_internal_server_error(self.connection.session()) };
+    }
+
+    /// Closes (ngx_mail_close_connection()).
+    pub fn close(self) {
+        // SAFETY: the invariant.
+        unsafe { ngx_mail_close_connection(self.connection.as_ptr()) };
+    }
+}
+
+impl<M: Handler> Session<'_, M> {
+    /// Has [`Handler::readable`] called for input from now on: nginx had another
+    /// handler there.
+    fn take_input(&mut self) {
+        // SAFETY: the invariant.
+        unsafe { (*self.connection.read()).handler = Some(read_event::<M>) };
+    }
+
+    /// Makes the TLS handshake when the client begins it (ngx_mail_starttls_handler());
+    /// [`Handler::secured`] is called when it is done. In TLS already it is an error
+    /// of ours.
+    pub fn wait_for_handshake(self) {
+        if self.connection.tls() {
+            return self.internal_error();
+        }
+        // SAFETY: the invariant.
+        let rc = unsafe {
+            let read = self.connection.read();
+            (*read).handler = Some(handshake_event::<M>);
+            if (*read).ready() != 0 {
+                ngx_post_event(read, &raw mut ngx_posted_events);
+            }
+            ngx_handle_read_event(read, 0)
+        };
+        if rc != NGX_OK as isize {
+            self.close();
+        }
+    }
+}
+
+/// `init_session` of ngx_mail_protocol_t.
+pub(crate) unsafe extern "C" fn init_session<M: Handler>(
+    s: *mut ngx_mail_session_t,
+    c: *mut ngx_connection_t,
+) {
+    // SAFETY: the mail core gives a live session of a server whose protocol
+    // is the module's, with its connection, and does nothing more with it after
+    // this call.
+    let mut session: Session<'_, M> = unsafe {
+        match Place::<M>::make(s) {
+            Ok(()) => Session::from_raw(c),
+            Err(_) => return ngx_mail_session_internal_server_error(s),
+        }
+    };
+    if session.connection.over() {
+        return session.close();
+    }
+    session.take_input();
+    session.connection.start_timer();
+    M::connected(session);
+}
+
+/// `init_protocol` of ngx_mail_protocol_t.
+pub(crate) unsafe extern "C" fn init_protocol<M: Handler>(event: *mut ngx_event_t) {
+    // SAFETY: the mail core gives the read event of a session for which
+    // init_session was called, and does nothing more with it after this call.
+    let mut session: Session<'_, M> = unsafe { Session::from_event(event) };
+    session.take_input();
+    M::secured(session);
+}
+
+/// `auth_state` of ngx_mail_protocol_t.
+pub(crate) unsafe extern "C" fn auth_state<M: Handler>(event: *mut ngx_event_t) {
+    // SAFETY: as in init_protocol(); the mail core looks whether the session is
+    // still there before it goes on.
+    let mut session: Session<'_, M> = unsafe { Session::from_event(event) };
+    session.take_input();
+    M::refused(session);
+}
+
+/// A read handler of a client's connection.
+unsafe extern "C" fn read_event<M: Handler>(event: *mut ngx_event_t) {
+    // SAFETY: take_input() sets this handler on sessions for which init_session
+    // was called; nginx does nothing more with the session after this call.
+    let session: Session<'_, M> = unsafe { Session::from_event(event) };
+    if session.connection.over() {
+        return session.close();
+    }
+    M::readable(session);
+}
+
+/// Another one, after the client was told to begin a TLS handshake.
+unsafe extern "C" fn handshake_event<M: Handler>(event: *mut ngx_event_t) {
+    // SAFETY: as in read_event(), but that wait_for_handshake() sets it.
+    let session: Session<'_, M> = unsafe { Session::from_event(event) };
+    if session.connection.over() {
+        return session.close();
+    }
+    // SAFETY: the session is live; nothing is done with it after this call.
+    unsafe { ngx_mail_starttls_handler(session.connection.read()) };
+}

@@ -1,0 +1,118 @@
+//! What nginx calls, and what is done with the session then.
+
+use core::ffi::CStr;
+
+use ngx_mail::client::Client;
+use ngx_mail::cycle::Cycle;
+use ngx_mail::session::{Handler, Session};
+
+use crate::client::dialogue;
+use crate::client::state::Next;
+use crate::module::Pop3;
+
+const ANNOUNCEMENT: &CStr = terminated(concat!(
+    "POP3 is served by ngx_mail_pop3_rs_module ",
+    env!("CARGO_PKG_VERSION"),
+    "\0"
+));
+
+/// Behind the path of the module's file, and a quote before it.
+const REPLACED: &CStr = terminated(concat!(
+    "\" was replaced or removed: ngx_mail_pop3_rs_module ",
+    env!("CARGO_PKG_VERSION"),
+    ", loaded before, serves POP3 until nginx is restarted or upgraded on the fly (USR2)\0"
+));
+
+const fn terminated(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => c"",
+    }
+}
+
+impl Handler for Pop3 {
+    /// Sends the greeting.
+    fn connected(mut session: Session<'_, Self>) {
+        let (mut connection, state) = session.parts();
+        let conf = connection.conf();
+        let next = dialogue::greet(connection.reborrow(), conf, state);
+        connection.set_action(c"in auth state");
+
+        match next {
+            // Bytes that came along with a PROXY protocol header or a TLS
+            // handshake raise no event of their own.
+            Next::Read if connection.tls() || connection.ready() => session.read_soon(),
+            next => go_on(session, next),
+        }
+    }
+
+    fn secured(session: Session<'_, Self>) {
+        resume(session);
+    }
+
+    fn refused(session: Session<'_, Self>) {
+        resume(session);
+    }
+
+    fn readable(mut session: Session<'_, Self>) {
+        let (mut connection, state) = session.parts();
+        let conf = connection.conf();
+        match dialogue::read(connection.reborrow(), conf, state) {
+            Next::Read if connection.ready() => session.read_next_round(),
+            next => go_on(session, next),
+        }
+    }
+
+    /// Logs who serves POP3, if a server of the configuration has it and nginx
+    /// does more than test it; and that it is not who could be expected to.
+    fn started(cycle: &Cycle<'_, Self>) {
+        if cycle.is_test() || !cycle.has_server() {
+            return;
+        }
+        cycle.log().notice(ANNOUNCEMENT);
+        if let Some(path) = cycle.replaced_file() {
+            cycle.log().warn_of_file(path, REPLACED);
+        }
+    }
+}
+
+/// Begins anew, when the present event is done.
+fn resume(mut session: Session<'_, Pop3>) {
+    let (mut connection, state) = session.parts();
+    dialogue::resume(state);
+    connection.set_action(c"in auth state");
+    session.read_soon();
+}
+
+/// Inlined: this is how most events end.
+#[inline(always)]
+fn go_on(session: Session<'_, Pop3>, next: Next) {
+    match next {
+        Next::Read | Next::Send => session.wait_for_input(),
+        Next::Authenticate => authenticate(session),
+        Next::StartTls => start_tls(session),
+        Next::Close | Next::Drop => session.close(),
+        Next::Fail => fail(session),
+    }
+}
+
+fn authenticate(mut session: Session<'_, Pop3>) {
+    let (mut connection, state) = session.parts();
+    match dialogue::hand_on(&mut connection, state) {
+        Ok(()) => session.authenticate(),
+        Err(_) => fail(session),
+    }
+}
+
+#[cold]
+fn start_tls(mut session: Session<'_, Pop3>) {
+    let (mut connection, state) = session.parts();
+    dialogue::forget(&mut connection, state);
+    session.wait_for_handshake();
+}
+
+/// Tells the client of an error of ours.
+#[cold]
+fn fail(session: Session<'_, Pop3>) {
+    session.internal_error();
+}

@@ -1,0 +1,142 @@
+//! What is done at each event. Nothing here ends a session: what is to be done with
+//! it comes back as [`Next`].
+
+use ngx_mail::client::Client;
+use ngx_mail::error::{Fault, NoMemory};
+use ngx_mail::heap::Bytes;
+use ngx_mail::scratch::Lease;
+
+use super::server::Server;
+use super::state::{Kept, Next, State, Undone};
+use super::transfer::{copy_held, receive};
+use crate::conf::ServerConf;
+
+/// Sends the greeting.
+pub fn greet(client: impl Client, conf: &ServerConf, state: &mut State) -> Next {
+    send_greeting(client, conf, state).unwrap_or_else(Next::from)
+}
+
+fn send_greeting(client: impl Client, conf: &ServerConf, state: &mut State) -> Result<Next, Fault> {
+    let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
+    let (_, memory) = lease.memory(None)?;
+    let mut server = Server::new(client, conf, &mut state.kept, memory);
+    server.greet()?;
+
+    Ok(server.next())
+}
+
+/// Has the next event begin anew, after a TLS handshake or a login that failed: that
+/// one is taken back then ([`take_up`]), as the mail core is not done with the session
+/// yet, and it may have to be closed.
+pub fn resume(state: &mut State) {
+    state.kept.undone.get_or_insert_default();
+}
+
+/// Serves a client that has sent something, or has taken what was sent.
+#[inline(always)]
+pub fn read(mut client: impl Client, conf: &ServerConf, state: &mut State) -> Next {
+    match &state.kept.undone {
+        // It may be the mail core's own reply that is still to be sent, and the
+        // session over then.
+        None if !client.sending() => {
+            serve(client.reborrow(), conf, state, None).unwrap_or_else(Next::from)
+        }
+        _ => take_up(client.reborrow(), conf, state).unwrap_or_else(Next::from),
+    }
+}
+
+/// Takes up what the last event has left undone, when all output has gone.
+#[cold]
+#[inline(never)]
+fn take_up(mut client: impl Client, conf: &ServerConf, state: &mut State) -> Result<Next, Fault> {
+    if !client.restart_timer() {
+        return Ok(Next::Close);
+    }
+    if client.sending() {
+        return Ok(Next::Send);
+    }
+    client.forget_sent();
+    let Undone { next, mut input } = state.kept.undone.take().unwrap_or_default();
+    if next != Next::Read {
+        state.kept.undone = Some(Undone { input, ..Undone::default() });
+        return Ok(next);
+    }
+
+    // A login has failed. The buffer holds what the client had sent ahead.
+    if let Some(attempt) = client.take_attempt()
+        && !attempt.ahead().is_empty()
+    {
+        input = Some(client.copy(attempt.ahead())?);
+    }
+
+    serve(client, conf, state, input)
+}
+
+/// Has what the client has sent ahead of the outcome go on to the backend after the
+/// login: the auth server is asked next.
+///
+/// # Errors
+///
+/// There is no memory.
+pub fn hand_on(client: &mut impl Client, state: &mut State) -> Result<(), NoMemory> {
+    match state.kept.undone.take() {
+        Some(Undone { input: Some(input), .. }) => put_ahead(client, &input),
+        _ => Ok(()),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn put_ahead(client: &mut impl Client, input: &Bytes) -> Result<(), NoMemory> {
+    if let Some(attempt) = client.attempt() {
+        let put = attempt.put_ahead(input.as_slice());
+        client.logged(put)?;
+    }
+    // Or nobody would call for it after a login that fails, if its reply
+    // has gone before Auth-Wait is over (ngx_mail_auth_sleep_handler()).
+    client.set_ready();
+
+    Ok(())
+}
+
+/// Forgets what was learnt before TLS (RFC 2595, section 4).
+pub fn forget(client: &mut impl Client, state: &mut State) {
+    client.hide_login();
+    state.kept = Kept::default();
+}
+
+/// Answers the lines that are held, or takes input once behind an incomplete
+/// one and answers what there is then; keeps the rest. As nothing is taken while
+/// there are lines to answer, what is held does not grow beyond that.
+///
+/// Inlined, with what it calls for each line: most events find nothing held, and
+/// little is left of it then.
+#[inline(always)]
+fn serve(
+    mut client: impl Client,
+    conf: &ServerConf,
+    state: &mut State,
+    held: Option<Bytes>,
+) -> Result<Next, Fault> {
+    let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
+    let memory = lease.memory(held.as_ref());
+    let (memory, output) = client.logged(memory)?;
+    let input = match &held {
+        Some(held) if !state.pop3.wants_input() => copy_held(held, memory)?,
+        _ => match receive(&mut client, held.as_ref(), memory)? {
+            Some(input) => input,
+            None => return Ok(Next::Close),
+        },
+    };
+
+    let mut server = Server::new(client.reborrow(), conf, &mut state.kept, output);
+    let rest = server.serve(&mut state.pop3, input);
+    if !rest.is_empty() {
+        server.keep(rest, held);
+    }
+    let next = server.next();
+    // The memory is every session's: no secret stays in it.
+    input.fill(0);
+
+    Ok(next)
+}
