@@ -1,0 +1,103 @@
+//! Logins up to the auth server, and behind one that has failed.
+
+use ngx_mail::attempt::Method;
+
+use super::fake::Fake;
+use crate::client::state::Next;
+
+fn attempted(fake: &Fake) -> (Method, &[u8], &[u8], &[u8]) {
+    let attempt = fake.attempt.as_ref().unwrap();
+    (attempt.method(), attempt.login(), attempt.secret(), attempt.challenge())
+}
+
+#[test]
+fn each_method_is_handed_over_as_it_is() {
+    let digest = b"c4c9334bac560ecc979e58001b3e22fb";
+    for (lines, expected) in [
+        (&b"USER bob\r\nPASS a b\r\n"[..], (Method::Plain, &b"bob"[..], &b"a b"[..], &b""[..])),
+        (b"AUTH PLAIN AGJvYgBzZWNyZXQ=\r\n", (Method::Plain, b"bob", b"secret", b"")),
+        (b"AUTH LOGIN Ym9i\r\nc2VjcmV0\r\n", (Method::Plain, b"bob", b"secret", b"")),
+        (b"AUTH EXTERNAL =\r\n", (Method::External, b"", b"", b"")),
+        (b"APOP bob c4c9334bac560ecc979e58001b3e22fb\r\n", (Method::Apop, b"bob", digest, b"")),
+        (
+            b"AUTH CRAM-MD5\r\nYm9iIGM0YzkzMzRiYWM1NjBlY2M5NzllNTgwMDFiM2UyMmZi\r\n",
+            (Method::CramMd5, b"bob", digest, b"<1@fake>\r\n"),
+        ),
+    ] {
+        let mut fake = Fake::default();
+        assert_eq!(fake.event(lines), Next::Authenticate);
+        assert_eq!(attempted(&fake), expected);
+        assert!(fake.login.is_none() && fake.state.kept.challenge.is_none());
+    }
+}
+
+#[test]
+fn each_exchange_of_cram_md5_has_a_challenge_of_its_own() {
+    let mut fake = Fake::default();
+    fake.event(b"AUTH CRAM-MD5\r\n*\r\nAUTH CRAM-MD5\r\n");
+    assert_eq!(
+        fake.sent(),
+        "+ PDFAZmFrZT4=\r\n-ERR authentication cancelled\r\n+ PDJAZmFrZT4=\r\n"
+    );
+    assert_eq!(fake.state.kept.challenge.as_ref().unwrap().as_slice(), b"<2@fake>\r\n");
+}
+
+#[test]
+fn a_challenge_is_no_part_of_another_login() {
+    let mut fake = Fake::default();
+    fake.event(b"AUTH CRAM-MD5\r\n*\r\nAUTH PLAIN AGJvYgBzZWNyZXQ=\r\n");
+    assert_eq!(attempted(&fake), (Method::Plain, &b"bob"[..], &b"secret"[..], &b""[..]));
+}
+
+#[test]
+fn an_exchange_takes_the_place_of_a_login_that_was_begun() {
+    let mut fake = Fake::default();
+    fake.event(b"USER bob\r\n");
+    assert_eq!(fake.login.as_ref().unwrap().as_slice(), b"bob");
+    fake.event(b"AUTH CRAM-MD5\r\n");
+    assert!(fake.login.is_none());
+}
+
+#[test]
+fn behind_a_failed_login_what_was_sent_ahead_is_answered() {
+    for ahead in [0, 1, 100, 600, 2000] {
+        let mut fake = Fake::default();
+        fake.policy(|policy| policy.max_commands = 10_000);
+        let lines = b"NOOP\r\n".repeat(ahead);
+        let input = [&b"USER bob\r\nPASS wrong\r\n"[..], &lines, b"NO"].concat();
+        assert_eq!(fake.event(&input), Next::Authenticate);
+
+        fake.hand_on().unwrap();
+        assert!(fake.ready, "nginx would not call for it else");
+        assert_eq!(fake.attempt.as_ref().unwrap().ahead(), [&lines[..], b"NO"].concat());
+
+        assert_eq!(fake.refuse_login(), Next::Read);
+        assert_eq!(fake.event(b"OP\r\n"), Next::Read);
+        assert!(fake.attempt.is_none());
+        let replies = "+OK\r\n".repeat(ahead + 1);
+        assert_eq!(fake.sent(), ["+OK\r\n-ERR refused\r\n", &replies].concat());
+    }
+}
+
+#[test]
+fn what_is_ahead_is_put_in_place_of_what_was_before() {
+    let mut fake = Fake::default();
+    fake.event(b"USER bob\r\nPASS wrong\r\n");
+    let attempt = fake.attempt.as_mut().unwrap();
+    for ahead in [&[b'x'; 512][..], b"short", &[b'y'; 5000], b"", &[b'z'; 512]] {
+        attempt.put_ahead(ahead).unwrap();
+        assert_eq!(attempt.ahead(), ahead);
+    }
+    assert_eq!((attempt.login(), attempt.secret()), (&b"bob"[..], &b"wrong"[..]));
+}
+
+#[test]
+fn a_second_login_may_follow_one_that_failed() {
+    let mut fake = Fake::default();
+    fake.event(b"USER bob\r\nPASS wrong\r\nUSER ann\r\nPASS right\r\nSTAT\r\n");
+    fake.hand_on().unwrap();
+    assert_eq!(fake.refuse_login(), Next::Authenticate);
+    fake.hand_on().unwrap();
+    assert_eq!(attempted(&fake), (Method::Plain, &b"ann"[..], &b"right"[..], &b""[..]));
+    assert_eq!(fake.attempt.as_ref().unwrap().ahead(), b"STAT\r\n");
+}
