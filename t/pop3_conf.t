@@ -21,7 +21,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(515);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(520);
 
 my $conf = <<'EOC';
 %%TEST_GLOBALS%%
@@ -235,6 +235,11 @@ for my $method (qw/apop cram-md5/) {
 }
 
 is_taken('server_name "a b";');
+is_taken('server_name ' . 'x' x 4060 . ';');
+
+($status, $output) = conf('SERVER',
+	'server_name ' . 'x' x 4060 . '; pop3_auth apop;');
+is($status, 1, 'a name too long for a challenge - is refused');
 
 # another protocol is none of the module's business
 

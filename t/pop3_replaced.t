@@ -55,6 +55,9 @@ my $conf = <<'EOC';
 
 daemon on;
 
+# for the new binary
+env ASAN_OPTIONS;
+
 events {
 }
 

@@ -22,7 +22,7 @@ use POP3Servers;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail mail_ssl --with-debug/)->plan(18);
+my $t = Test::Nginx->new()->has(qw/mail mail_ssl --with-debug/)->plan(20);
 
 my $conf = <<'EOC';
 
@@ -157,6 +157,16 @@ like($log, qr/\*(\d+)\ SSL_do_handshake:\ 1\b
 	'TLS - the greeting does not wait for the session tickets');
 like($log, qr/\*(\d+) send: (?:(?!\*\1 send:).)*\*\1 tcp_nodelay/s,
 	'in plain - the next reply does not wait for the greeting');
+
+# nor does what comes behind a login that was the first command
+
+$s = session(8120);
+$s->read();
+like(command($s, 'AUTH PLAIN ' . sasl_plain('', 'test@example.com', 'secret')),
+	qr/^\+OK/, 'a login as the first command');
+my ($number) = $t->read_file('error.log') =~ /.*\*(\d+) mail auth http/s;
+like($t->read_file('error.log'), qr/\*$number tcp_nodelay/,
+	'a login as the first command - nothing waits behind it');
 
 # sessions that nginx itself is at work with when the shutdown's time is over
 
