@@ -26,9 +26,10 @@ build:  ## Build the module for Debian's nginx, or for NGINX_SOURCE_DIR and NGIN
 
 check: build  ## Check formatting, lints, the house rules and the licenses
 	cargo fmt --check
-	cargo fmt --check -p pop3 -p load
+	cargo fmt --check -p ngx-mail -p pop3 -p load
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo clippy --locked --workspace --all-targets -- -D warnings
+	tools/test-rules
 	tools/house-rules $(MODULE)
 	@tools/deps check
 	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t' ! -name '*.py') .ci/run demo/demo demo/dovecot demo/fill packaging/load-test packaging/debian/*.postinst
@@ -37,8 +38,10 @@ check: build  ## Check formatting, lints, the house rules and the licenses
 	cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --locked check bans licenses sources
 
-test: deps  ## Run the unit and property tests, what the build refuses, t/ with three nginx, diff-c
+test: deps  ## Run the unit and property tests, what must not build, t/ with three nginx, diff-c
 	cargo test --locked -p pop3
+	dirs="$(NGINX_DIRS)" && env $$dirs cargo test --locked -p ngx-mail -p ngx-mail-pop3-rs-module --lib
+	dirs="$(NGINX_DIRS)" && env $$dirs RUSTDOC=$(CURDIR)/tools/rustdoc cargo test --locked -p ngx-mail --doc
 	tools/test-build
 	tools/suite full
 	tools/diff-c/run --count 3000
