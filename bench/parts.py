@@ -48,7 +48,7 @@ PARTS = {
     'The session, the greeting': r'.*::init_session|ngx_mail_salt',
     'Keeping a login for the next line': r'.*::(?:keep_login|copy_login)',
     'Handing it to the auth server': r'.*::(?:authenticate|copy_credentials)',
-    'Wiping it and giving it back': r'.*(?:drop_state|::drop_in_place|::Drop>::drop)',
+    'Wiping it and giving it back': r'.*(?:drop_place|::drop_in_place|::Drop>::drop)',
     COMMANDS: r'pop3::(?:command|sasl|session)::',
     'Events: reading, lines, sending': r'',
 }
