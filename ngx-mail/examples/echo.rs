@@ -176,7 +176,7 @@ fn answer(client: &mut impl Client, state: &mut State) -> Result<Next, Fault> {
         return Ok(Next::Close);
     }
 
-    // This memory is there once, for all sessions, and holds nothing between events.
+    // This memory is there once, for all sessions, and nothing stays in it.
     let mut lease = Lease::take().ok_or(NoMemory)?;
     let held = state.line.take();
     let (memory, _) = lease.memory(held.as_ref())?;
