@@ -113,25 +113,6 @@ sub configure {
 	$t->write_file_expand('nginx.conf', $conf =~ s/PROTOCOL/$protocol/r);
 }
 
-sub read_pid {
-	my ($name) = @_;
-
-	open my $fh, '<', "$dir/$name" or return 0;
-
-	return (<$fh> // '') =~ /^(\d+)/ ? $1 : 0;
-}
-
-# It is not a child of the test: whoever is its parent may leave it a zombie.
-
-sub gone {
-	my ($pid) = @_;
-
-	return wait_until(sub {
-		open my $fh, '<', "/proc/$pid/stat" or return 1;
-		return (<$fh> // '') !~ /\) [^ZX] /;
-	});
-}
-
 # An idle worker goes at once when the new configuration is in force.
 
 sub reload_by_pid {
@@ -139,7 +120,7 @@ sub reload_by_pid {
 
 	my $worker = worker_pid($t);
 
-	kill 'HUP', read_pid('nginx.pid');
+	kill 'HUP', read_pid($dir, 'nginx.pid');
 
 	gone($worker);
 	wait_until(sub { eval { worker_pid($t) } });
@@ -177,7 +158,7 @@ is(system($nginx, '-p', "$dir/", '-c', 'nginx.conf', '-e', 'error.log'), 0,
 
 wait_until(sub { eval { worker_pid($t) } });
 
-my $old = read_pid('nginx.pid');
+my $old = read_pid($dir, 'nginx.pid');
 push @masters, $old;
 
 is(logged($t), "[notice] $version", 'start - announced');
@@ -218,9 +199,9 @@ is(logged($t), "[notice] $version, [warn] $version", 'no file - warning');
 install($upgraded);
 kill 'USR2', $old;
 
-wait_until(sub { read_pid('nginx.pid.oldbin') && eval { worker_pid($t) } });
+wait_until(sub { read_pid($dir, 'nginx.pid.oldbin') && eval { worker_pid($t) } });
 
-my $new = read_pid('nginx.pid');
+my $new = read_pid($dir, 'nginx.pid');
 push @masters, $new;
 
 is(logged($t), "[notice] $other", 'USR2 - the other version');

@@ -68,25 +68,6 @@ sub session {
 	return $s;
 }
 
-sub read_pid {
-	my ($name) = @_;
-
-	open my $fh, '<', "$dir/$name" or return 0;
-
-	return (<$fh> // '') =~ /^(\d+)/ ? $1 : 0;
-}
-
-# It is not a child of the test: whoever is its parent may leave it a zombie.
-
-sub gone {
-	my ($pid) = @_;
-
-	return wait_until(sub {
-		open my $fh, '<', "/proc/$pid/stat" or return 1;
-		return (<$fh> // '') !~ /\) [^ZX] /;
-	});
-}
-
 sub announced {
 	my ($log) = @_;
 
@@ -97,9 +78,9 @@ sub announced {
 is(system($nginx, '-p', "$dir/", '-c', 'nginx.conf', '-e', 'error.log'), 0,
 	'start');
 
-wait_until(sub { read_pid('nginx.pid') });
+wait_until(sub { read_pid($dir, 'nginx.pid') });
 
-my $old = read_pid('nginx.pid');
+my $old = read_pid($dir, 'nginx.pid');
 push @masters, $old;
 
 ok(wait_until(sub { eval { worker_pid($t) } }), 'start - a worker');
@@ -121,10 +102,10 @@ command($backend, 'PASS secret');
 kill 'USR2', $old;
 
 ok(wait_until(sub {
-	read_pid('nginx.pid.oldbin') == $old && read_pid('nginx.pid')
+	read_pid($dir, 'nginx.pid.oldbin') == $old && read_pid($dir, 'nginx.pid')
 }), 'USR2 - a new master');
 
-my $new = read_pid('nginx.pid');
+my $new = read_pid($dir, 'nginx.pid');
 push @masters, $new;
 
 isnt($new, $old, 'USR2 - is not the old one');

@@ -24,7 +24,7 @@ our @EXPORT = (@POP3Servers::EXPORT, qw/
 	command replies multiline closed starttls receive segment
 	b64 unb64 sasl_plain challenge cram_md5 apop
 	nginx_test reload create_certificate
-	wait_until worker_pid worker_fds worker_rss
+	wait_until read_pid gone worker_pid worker_fds worker_rss
 /);
 
 my $TIMEOUT = 8;
@@ -253,6 +253,28 @@ sub wait_until {
 	}
 
 	return 1;
+}
+
+# The pid in a file of the test's directory, 0 if there is none.
+
+sub read_pid {
+	my ($dir, $name) = @_;
+
+	open my $fh, '<', "$dir/$name" or return 0;
+
+	return (<$fh> // '') =~ /^(\d+)/ ? $1 : 0;
+}
+
+# True when the process ends.  It need not be a child of the test: whoever is its
+# parent may leave it a zombie.
+
+sub gone {
+	my ($pid) = @_;
+
+	return wait_until(sub {
+		open my $fh, '<', "/proc/$pid/stat" or return 1;
+		return (<$fh> // '') !~ /\) [^ZX] /;
+	});
 }
 
 # The worker of a configuration with one worker.
