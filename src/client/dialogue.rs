@@ -88,10 +88,7 @@ pub fn hand_on(client: &mut impl Client, state: &mut State) -> Result<(), NoMemo
 #[cold]
 #[inline(never)]
 fn put_ahead(client: &mut impl Client, input: &Bytes) -> Result<(), NoMemory> {
-    if let Some(attempt) = client.attempt() {
-        let put = attempt.put_ahead(input.as_slice());
-        client.logged(put)?;
-    }
+    client.put_ahead(input.as_slice())?;
     // Or nobody would call for it after a login that fails, if its reply
     // has gone before Auth-Wait is over (ngx_mail_auth_sleep_handler()).
     client.set_ready();
@@ -102,6 +99,7 @@ fn put_ahead(client: &mut impl Client, input: &Bytes) -> Result<(), NoMemory> {
 /// Forgets what was learnt before TLS (RFC 2595, section 4).
 pub fn forget(client: &mut impl Client, state: &mut State) {
     client.hide_login();
+    drop(client.take_attempt());
     state.kept = Kept::default();
 }
 

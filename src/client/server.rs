@@ -152,6 +152,7 @@ impl<'s, C: Client> Server<'s, C> {
     fn copy_login(&mut self, name: &[u8]) -> Result<(), NoMemory> {
         let copy = self.client.copy(name)?;
         self.client.show_login(copy);
+        self.kept.challenge = None;
         self.client.debug(LOGIN, name);
 
         Ok(())

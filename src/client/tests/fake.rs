@@ -270,8 +270,13 @@ impl Client for &mut Fake {
         self.attempt = Some(attempt);
     }
 
-    fn attempt(&mut self) -> Option<&mut Attempt> {
-        self.attempt.as_mut()
+    fn attempt(&self) -> Option<&Attempt> {
+        self.attempt.as_ref()
+    }
+
+    fn put_ahead(&mut self, ahead: &[u8]) -> Result<(), NoMemory> {
+        self.take_memory()?;
+        self.attempt.as_mut().map_or(Ok(()), |attempt| attempt.put_ahead(ahead))
     }
 
     fn take_attempt(&mut self) -> Option<Attempt> {

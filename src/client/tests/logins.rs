@@ -50,6 +50,13 @@ fn a_challenge_is_no_part_of_another_login() {
 }
 
 #[test]
+fn a_login_takes_the_place_of_a_challenge() {
+    let mut fake = Fake::default();
+    fake.event(b"AUTH CRAM-MD5\r\n*\r\nUSER bob\r\n");
+    assert!(fake.state.kept.challenge.is_none());
+}
+
+#[test]
 fn an_exchange_takes_the_place_of_a_login_that_was_begun() {
     let mut fake = Fake::default();
     fake.event(b"USER bob\r\n");
