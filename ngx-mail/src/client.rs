@@ -83,6 +83,8 @@ pub trait Client: Sized {
 
     /// Has `unsent` from `at` on sent when the client reads again. The read handler
     /// is called then, and sooner if the client sends something (ngx_mail_send()).
+    /// Output that still waits is dropped for it, nginx's own, too: see
+    /// [`Client::sending`].
     ///
     /// # Errors
     ///
@@ -165,7 +167,15 @@ pub trait Client: Sized {
     fn show_attempt(&mut self, attempt: Attempt);
 
     /// The login attempt that is shown.
-    fn attempt(&mut self) -> Option<&mut Attempt>;
+    fn attempt(&self) -> Option<&Attempt>;
+
+    /// Puts what the client has sent ahead into the buffer of the attempt that is shown
+    /// ([`Attempt::put_ahead`]), if there is one.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    fn put_ahead(&mut self, ahead: &[u8]) -> Result<(), NoMemory>;
 
     /// Takes back a login attempt, with what stands in its buffer.
     fn take_attempt(&mut self) -> Option<Attempt>;

@@ -32,7 +32,8 @@ impl From<NoMemory> for Refused {
 }
 
 /// The configuration of a server, and of the mail{} level, which is completed by
-/// nothing else.
+/// nothing else. It goes with nginx's pool and is never dropped: what it owns beyond
+/// [`Text`]s is not given back at a reload.
 pub trait ServerConf: Default + 'static {
     /// Takes what is not set here from the mail{} level. It is called for the
     /// servers of the module's own protocol alone, once all modules that stand
@@ -241,7 +242,7 @@ impl Conf<'_> {
         }
     }
 
-    /// The pool of the configuration.
+    /// Memory of the configuration's pool; null if there is none.
     pub(crate) fn allocate(&self, size: usize) -> *mut c_void {
         // SAFETY: the invariant.
         unsafe { nginx_sys::ngx_palloc((*self.raw.as_ptr()).pool, size) }

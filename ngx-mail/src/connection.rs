@@ -7,8 +7,9 @@ use core::ptr::{self, NonNull};
 use nginx_sys::{
     NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, NGX_USE_CLEAR_EVENT, ngx_add_timer,
     ngx_connection_t, ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET as NODELAY_UNSET,
-    ngx_current_msec, ngx_event_actions, ngx_event_flags, ngx_event_t, ngx_handle_write_event,
-    ngx_msec_t, ngx_random, ngx_slprintf, ngx_str_t, ngx_tcp_nodelay, ngx_time,
+    ngx_current_msec, ngx_del_timer, ngx_event_actions, ngx_event_flags, ngx_event_t,
+    ngx_handle_write_event, ngx_msec_t, ngx_random, ngx_slprintf, ngx_str_t, ngx_tcp_nodelay,
+    ngx_time,
 };
 
 use crate::attempt::Attempt;
@@ -20,7 +21,7 @@ use crate::client::{Client, Received};
 use crate::error::{Fault, NoMemory};
 use crate::heap::Bytes;
 use crate::log::Log;
-use crate::place::{Place, Shown};
+use crate::place::{Owned, Place};
 use crate::registered::Registered;
 
 /// nginx's connection to a client.
@@ -64,7 +65,7 @@ impl<'a, M: Registered> Connection<'a, M> {
         unsafe { Place::of(self.session(), M::ctx_index()) }
     }
 
-    fn shown(&mut self) -> &mut Shown {
+    fn shown(&mut self) -> &mut Owned {
         // SAFETY: the invariant, and `&mut self`; no other reference to it is made.
         unsafe { &mut (*self.place()).shown }
     }
@@ -152,6 +153,48 @@ impl<'a, M: Registered> Connection<'a, M> {
         }
     }
 
+    /// Shows nginx the attempt as it is, whatever has become of what it was shown
+    /// before: it takes some of that away itself. Gives whether there is one.
+    pub(crate) fn present_attempt(&mut self) -> bool {
+        let session = self.session();
+        let Some(attempt) = self.shown().attempt.as_mut() else { return false };
+        let shown = attempt.shown();
+        // SAFETY: the invariant; the place owns the attempt until it is taken back.
+        unsafe {
+            (*session).login = shown.login;
+            (*session).passwd = shown.secret;
+            (*session).set_auth_method(attempt.method().as_raw());
+            (*session).buffer = shown.buffer;
+            if (*session).salt.data != shown.challenge.data && shown.challenge.len != 0 {
+                attempt.keep_greeting((*session).salt);
+                (*session).salt = shown.challenge;
+            }
+        }
+        true
+    }
+
+    /// Shows the login that is kept for log lines, or none.
+    fn present_login(&mut self) {
+        let login = self.shown().login.as_ref().map_or(ngx_str_t::empty(), |login| {
+            let bytes = login.as_slice();
+            ngx_str_t { data: bytes.as_ptr().cast_mut(), len: bytes.len() }
+        });
+        // SAFETY: the invariant; nginx only reads it, and the place owns it until
+        // another one is shown or none.
+        unsafe { (*self.session()).login = login };
+    }
+
+    /// No longer closes a client that does not take output in time: there is none.
+    pub(crate) fn drop_write_timer(&mut self) {
+        // SAFETY: the invariant.
+        unsafe {
+            let write = (*self.raw.as_ptr()).write;
+            if (*write).timer_set() != 0 {
+                ngx_del_timer(write);
+            }
+        }
+    }
+
     #[cold]
     #[inline(never)]
     fn log_no_memory(&self) {
@@ -196,6 +239,10 @@ impl<M: Registered> Client for Connection<'_, M> {
 
     #[inline(always)]
     fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
+        // It would look like the end.
+        if memory.is_empty() {
+            return Ok(Received::Nothing);
+        }
         let connection = self.raw.as_ptr();
         // SAFETY: the invariant; `recv` of a live connection is set, which nginx
         // does not look for either, and writes to the memory that it is given.
@@ -214,6 +261,10 @@ impl<M: Registered> Client for Connection<'_, M> {
 
     #[inline(always)]
     fn send(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        // OpenSSL does not say what it makes of that.
+        if bytes.is_empty() {
+            return Ok(0);
+        }
         let connection = self.raw.as_ptr();
         // SAFETY: as in receive(); `send` only reads the bytes.
         let n = unsafe {
@@ -229,9 +280,12 @@ impl<M: Registered> Client for Connection<'_, M> {
     }
 
     fn send_later(&mut self, unsent: Bytes, at: usize) -> Result<(), Fault> {
-        let unsent = self.shown().unsent.insert(unsent);
         let rest = unsent.as_slice().get(at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
         let out = ngx_str_t { data: rest.as_ptr().cast_mut(), len: rest.len() };
+        self.shown().unsent = Some(unsent);
         // SAFETY: the invariant; nginx only reads the bytes, which the place owns
         // until they have gone or others take their place.
         let rc = unsafe {
@@ -318,12 +372,9 @@ impl<M: Registered> Client for Connection<'_, M> {
     }
 
     fn show_login(&mut self, login: Bytes) {
-        let bytes = login.as_slice();
-        let shown = ngx_str_t { data: bytes.as_ptr().cast_mut(), len: bytes.len() };
-        // SAFETY: the invariant; nginx only reads it, and the place owns it until
-        // another one is shown or none.
-        unsafe { (*self.session()).login = shown };
-        self.shown().login = Some(login);
+        let old = self.shown().login.replace(login);
+        self.present_login();
+        drop(old);
     }
 
     fn login(&self) -> &[u8] {
@@ -332,43 +383,40 @@ impl<M: Registered> Client for Connection<'_, M> {
     }
 
     fn hide_login(&mut self) {
-        // SAFETY: the invariant.
-        unsafe { (*self.session()).login = ngx_str_t::empty() };
-        self.shown().login = None;
+        let old = self.shown().login.take();
+        self.present_login();
+        drop(old);
     }
 
-    fn show_attempt(&mut self, mut attempt: Attempt) {
+    fn show_attempt(&mut self, attempt: Attempt) {
         drop(self.take_attempt());
-        let shown = attempt.shown();
-        // SAFETY: the invariant; the place owns the attempt until it is taken back.
-        unsafe {
-            let session = self.session();
-            (*session).login = shown.login;
-            (*session).passwd = shown.secret;
-            (*session).set_auth_method(attempt.method().as_raw());
-            (*session).buffer = shown.buffer;
-            attempt.keep_greeting((*session).salt);
-            if shown.challenge.len != 0 {
-                (*session).salt = shown.challenge;
-            }
-        }
-        self.shown().login = None;
         self.shown().attempt = Some(attempt);
+        self.present_attempt();
+        self.shown().login = None;
     }
 
-    fn attempt(&mut self) -> Option<&mut Attempt> {
-        self.shown().attempt.as_mut()
+    fn attempt(&self) -> Option<&Attempt> {
+        // SAFETY: the invariant, and `&self`.
+        unsafe { (*self.place()).shown.attempt.as_ref() }
+    }
+
+    fn put_ahead(&mut self, ahead: &[u8]) -> Result<(), NoMemory> {
+        let put = self.shown().attempt.as_mut().map_or(Ok(()), |attempt| attempt.put_ahead(ahead));
+        self.logged(put)
     }
 
     fn take_attempt(&mut self) -> Option<Attempt> {
         let attempt = self.shown().attempt.take()?;
+        self.present_login();
         // SAFETY: the invariant.
         unsafe {
             let session = self.session();
-            (*session).login = ngx_str_t::empty();
             (*session).passwd = ngx_str_t::empty();
-            (*session).salt = attempt.greeting();
             (*session).buffer = ptr::null_mut();
+            let challenge = attempt.shown().challenge;
+            if challenge.len != 0 && (*session).salt.data == challenge.data {
+                (*session).salt = attempt.greeting();
+            }
         }
 
         Some(attempt)

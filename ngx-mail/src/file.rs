@@ -17,9 +17,13 @@ static mut LOADED: Option<(&CStr, ngx_file_info_t)> = None;
 /// Remembers the file. The dynamic linker calls it in dlopen(): later on, the path
 /// may be another file's. What `/proc/self/maps` says of the mapping is of no use, as
 /// its device, on overlay and btrfs, is not that of stat().
-pub extern "C" fn remember() {
+///
+/// # Safety
+///
+/// Nothing else of the module has run yet.
+pub unsafe extern "C" fn remember() {
     let loaded = path().and_then(|path| Some((path, status(path)?)));
-    // SAFETY: nothing else of the module runs before it is loaded.
+    // SAFETY: the caller's promise.
     unsafe { LOADED = loaded };
 }
 

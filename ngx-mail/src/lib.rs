@@ -59,6 +59,19 @@
 //! }
 //! ```
 //!
+//! And nobody takes it away from under nginx:
+//!
+//! ```compile_fail,E0594
+//! use ngx_mail::attempt::Attempt;
+//! use ngx_mail::client::Client;
+//!
+//! fn replace(client: &mut impl Client, other: Attempt) {
+//!     if let Some(attempt) = client.attempt() {
+//!         *attempt = other;
+//!     }
+//! }
+//! ```
+//!
 //! No text of a configuration gets out of it:
 //!
 //! ```compile_fail,E0277
@@ -83,6 +96,7 @@ pub mod error;
 #[doc(hidden)]
 pub mod file;
 pub mod heap;
+mod kind;
 pub mod log;
 mod place;
 #[doc(hidden)]
@@ -95,9 +109,10 @@ pub mod text;
 
 #[doc(hidden)]
 pub use bindings::{ngx_mail_module_t, ngx_mail_protocol_t};
+pub use kind::Kind;
 #[doc(hidden)]
 pub use nginx_sys::ngx_module_t;
-pub use tables::{Kind, Protocol};
+pub use tables::Protocol;
 
 /// Ends the process: what a panic comes to, of which a module should have none.
 pub fn abort() -> ! {
@@ -159,7 +174,7 @@ macro_rules! module {
         /// The dynamic linker calls it in dlopen().
         #[used]
         #[unsafe(link_section = ".init_array")]
-        static AT_LOAD: extern "C" fn() = $crate::file::remember;
+        static AT_LOAD: unsafe extern "C" fn() = $crate::file::remember;
 
         /// No code can panic: a release build holds no call of this, and a check
         /// of its symbols shows it.
@@ -189,18 +204,21 @@ macro_rules! exports {
     ($module:path as $name:expr $(, before $($other:literal),+)? $(,)?) => {
         #[unsafe(no_mangle)]
         static ngx_modules: $crate::tables::Exported<[*const $crate::ngx_module_t; 2]> =
-            $crate::tables::Exported([$module.as_ptr(), core::ptr::null()]);
+            $crate::tables::Exported([
+                $crate::tables::Table::<$crate::ngx_module_t>::as_ptr(&$module),
+                core::ptr::null(),
+            ]);
 
         #[unsafe(no_mangle)]
         static ngx_module_names: $crate::tables::Exported<[*const core::ffi::c_char; 2]> =
-            $crate::tables::Exported([$name.as_ptr(), core::ptr::null()]);
+            $crate::tables::Exported([$crate::tables::name($name), core::ptr::null()]);
 
         #[unsafe(no_mangle)]
         static ngx_module_order: $crate::tables::Exported<
             [*const core::ffi::c_char; [$name, $($($other,)+)?].len() + 1],
         > = $crate::tables::Exported([
-            $name.as_ptr(),
-            $($($other.as_ptr(),)+)?
+            $crate::tables::name($name),
+            $($($crate::tables::name($other),)+)?
             core::ptr::null(),
         ]);
     };

@@ -5,7 +5,7 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_LOG_EMERG, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_errno, ngx_log_error_core,
+    ENOMEM, NGX_LOG_EMERG, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_error_core,
     ngx_log_t,
 };
 
@@ -72,9 +72,9 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// Logs that malloc() gave no memory for something, as ngx_alloc() does.
+    /// Logs that there was no memory for something.
     pub fn no_memory(self) {
-        self.write(NGX_LOG_EMERG, ngx_errno(), c"malloc() failed", c"", c"");
+        self.write(NGX_LOG_EMERG, ENOMEM as _, c"malloc() failed", c"", c"");
     }
 
     /// Logs bytes at debug level, with a text before them, where nginx is built

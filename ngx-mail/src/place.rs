@@ -16,13 +16,13 @@ use crate::registered::Registered;
 /// it stays as long as nginx points to it.
 pub(crate) struct Place<M: Registered> {
     session: *mut ngx_mail_session_t,
-    pub shown: Shown,
+    pub shown: Owned,
     pub state: M::State,
 }
 
-/// What nginx has pointers to.
+/// What nginx has pointers into.
 #[derive(Default)]
-pub(crate) struct Shown {
+pub(crate) struct Owned {
     /// `login` of the session, for log lines.
     pub login: Option<Bytes>,
     /// The login attempt under way.
@@ -52,7 +52,7 @@ impl<M: Registered> Place<M> {
                 .ok_or(NoMemory)?
                 .as_ptr();
             let place = (*cleanup).data.cast::<Self>();
-            place.write(Self { session, shown: Shown::default(), state: M::State::default() });
+            place.write(Self { session, shown: Owned::default(), state: M::State::default() });
             *(*session).ctx.add(M::ctx_index()) = place.cast();
             (*cleanup).handler = Some(drop_place::<M>);
         }

@@ -17,6 +17,7 @@ use crate::bindings::{
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::cycle::Cycle;
+use crate::kind::Kind;
 use crate::place::Place;
 use crate::registered::Registered;
 
@@ -43,7 +44,8 @@ pub trait Handler: Registered {
 
     /// A login has failed and the session is kept (`auth_state`), which follows
     /// [`Session::authenticate`] alone. The mail core goes on with the session after
-    /// this call: all that may be done here is to have the module called later.
+    /// this call, and starts its time anew: what is to be read or sent is better done
+    /// when the module is called next.
     fn refused(session: Session<'_, Self>) {
         session.read_soon();
     }
@@ -92,7 +94,8 @@ impl<'a, M: Registered> Session<'a, M> {
         (self.connection.reborrow(), state)
     }
 
-    /// Waits for input (ngx_handle_read_event()). What is there already raises no
+    /// Waits for input (ngx_handle_read_event()); like the others that wait, closes the
+    /// session if nginx cannot. What is there already raises no
     /// event: while the connection is [ready](Client::ready), only output that is still
     /// to be sent is waited for in this way, and else [`Session::read_next_round`] is
     /// the one to call.
@@ -127,11 +130,14 @@ impl<'a, M: Registered> Session<'a, M> {
     /// the login fails and the session is kept, [`Handler::refused`] is called after
     /// Auth-Wait, even if not all of the reply has been sent by then.
     ///
-    /// Without an attempt it is an error of ours. While output waits the session is
-    /// closed instead: it may be the mail core's last reply, behind which it closes
-    /// the session without a look at who is at work with it.
+    /// Without an attempt, or with a protocol that has no logins ([`Kind::Other`]), it
+    /// is an error of ours. While output waits the session is closed instead: it may be
+    /// the mail core's last reply, behind which it closes the session without a look at
+    /// who is at work with it.
     pub fn authenticate(mut self) {
-        if self.connection.attempt().is_none() {
+        // SAFETY: the table is static.
+        let kind = unsafe { (*M::protocol()).type_ };
+        if kind == Kind::Other.as_raw() || !self.connection.present_attempt() {
             return self.internal_error();
         }
         if self.connection.sending()
@@ -142,8 +148,10 @@ impl<'a, M: Registered> Session<'a, M> {
         {
             return self.close();
         }
+        self.connection.drop_write_timer();
         let connection = self.connection;
-        // SAFETY: the invariant; there is a buffer in the attempt.
+        // SAFETY: the invariant; there is a buffer in the attempt, which the place
+        // owns, and no timer that could close the session meanwhile.
         unsafe {
             let session = connection.session();
             (*session).set_blocked(1);

@@ -9,12 +9,12 @@ use core::ptr;
 use nginx_sys::{NGX_OK, ngx_command_t, ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_module_t};
 
 use crate::bindings::{
-    NGX_MAIL_IMAP_PROTOCOL, NGX_MAIL_MAIN_CONF, NGX_MAIL_MODULE, NGX_MAIL_POP3_PROTOCOL,
-    NGX_MAIL_SMTP_PROTOCOL, NGX_MAIL_SRV_CONF, NGX_RS_ALIGNMENT, ngx_mail_conf_ctx_t,
+    NGX_MAIL_MAIN_CONF, NGX_MAIL_MODULE, NGX_MAIL_SRV_CONF, NGX_RS_ALIGNMENT, ngx_mail_conf_ctx_t,
     ngx_mail_core_module, ngx_mail_core_srv_conf_t, ngx_mail_module_t, ngx_mail_protocol_t,
 };
 use crate::conf::{Conf, Directive, ServerConf, result};
 use crate::cycle::Cycle;
+use crate::kind::Kind;
 use crate::registered::Registered;
 use crate::session::{Handler, auth_state, init_protocol, init_session};
 use crate::text::string;
@@ -35,32 +35,6 @@ impl<T> Table<T> {
     /// nginx's pointer.
     pub const fn as_ptr(&self) -> *mut T {
         self.0.get()
-    }
-}
-
-/// Which of nginx's dialogues with a backend and which `Auth-Protocol` a protocol
-/// has (`type` of ngx_mail_protocol_t).
-#[derive(Clone, Copy)]
-pub enum Kind {
-    /// That of ngx_mail_pop3_module.
-    Pop3,
-    /// That of ngx_mail_imap_module.
-    Imap,
-    /// That of ngx_mail_smtp_module.
-    Smtp,
-    /// None of them: such a protocol has no logins.
-    Other,
-}
-
-impl Kind {
-    const fn as_raw(self) -> usize {
-        match self {
-            Self::Pop3 => NGX_MAIL_POP3_PROTOCOL as usize,
-            Self::Imap => NGX_MAIL_IMAP_PROTOCOL as usize,
-            Self::Smtp => NGX_MAIL_SMTP_PROTOCOL as usize,
-            // None of nginx's own in the three bits, either, that a session has for it.
-            Self::Other => usize::MAX,
-        }
     }
 }
 
@@ -87,6 +61,13 @@ pub struct Protocol {
 pub const fn protocol<M: Handler>(protocol: &Protocol) -> Table<ngx_mail_protocol_t> {
     // OpenSSL reads as far as that length says.
     assert!(is_alpn(protocol.alpn.to_bytes()), "`alpn` is no name with its length before it");
+    // With nothing to send, ngx_mail_send() does not close what it is to close.
+    assert!(
+        !protocol.internal_error.is_empty()
+            && !protocol.certificate_error.is_empty()
+            && !protocol.no_certificate.is_empty(),
+        "a reply is empty"
+    );
     let [first, second, third] = protocol.ports;
     assert!(
         (first != 0 || second == 0) && (second != 0 || third == 0),
@@ -162,7 +143,12 @@ pub const fn commands<M: Registered, const N: usize>(
 pub struct Exported<T>(pub T);
 
 // SAFETY: it is never written to, and what it points to is static.
-unsafe impl<T> Sync for Exported<T> {}
+unsafe impl<T, const N: usize> Sync for Exported<[*const T; N]> {}
+
+/// A module's name.
+pub const fn name(name: &'static CStr) -> *const c_char {
+    name.as_ptr()
+}
 
 /// What the mail core calls while it reads the configuration.
 pub const fn context<M: Handler>(

@@ -11,7 +11,8 @@ use crate::error::NoMemory;
 
 /// Bytes that stay as long as the configuration that they are of. It has no way
 /// out of there: as it is neither `Send` nor `Sync`, no static can hold it, and a
-/// configuration outlives its sessions.
+/// configuration outlives its sessions. (`thread_local!` could, but is of `std`, which
+/// [`module!`](crate::module!) leaves no room for where a panic aborts.)
 #[derive(Clone, Copy)]
 pub struct Text {
     /// Live as long as the configuration, and never written to.
