@@ -23,8 +23,8 @@ STRANGE = [
     (r'src/.*|pop3/.*', r'nginx_sys\w*'),
     (r'pop3/.*', r'(?i:\w*ngx\w*)'),
     # nginx's own list of protocols is in the one file.
-    (r'ngx-mail/src/tables\.rs', r'(?!Pop3\b|NGX_MAIL_POP3_PROTOCOL\b)(?i:\w*pop3\w*)'),
-    (r'ngx-mail/(?!src/tables\.rs).*', r'(?i:\w*pop3\w*)'),
+    (r'ngx-mail/src/kind\.rs', r'(?!Pop3\b|NGX_MAIL_POP3_PROTOCOL\b)(?i:\w*pop3\w*)'),
+    (r'ngx-mail/(?!src/kind\.rs).*', r'(?i:\w*pop3\w*)'),
 ]
 
 
