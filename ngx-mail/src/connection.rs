@@ -155,6 +155,7 @@ impl<'a, M: Registered> Connection<'a, M> {
 
     /// Shows nginx the attempt as it is, whatever has become of what it was shown
     /// before: it takes some of that away itself. Gives whether there is one.
+    #[inline(never)]
     pub(crate) fn present_attempt(&mut self) -> bool {
         let session = self.session();
         let Some(attempt) = self.shown().attempt.as_mut() else { return false };
@@ -174,6 +175,7 @@ impl<'a, M: Registered> Connection<'a, M> {
     }
 
     /// Shows the login that is kept for log lines, or none.
+    #[inline(never)]
     fn present_login(&mut self) {
         let login = self.shown().login.as_ref().map_or(ngx_str_t::empty(), |login| {
             let bytes = login.as_slice();
@@ -405,6 +407,7 @@ impl<M: Registered> Client for Connection<'_, M> {
         self.logged(put)
     }
 
+    #[inline(never)]
     fn take_attempt(&mut self) -> Option<Attempt> {
         let attempt = self.shown().attempt.take()?;
         self.present_login();
