@@ -135,6 +135,7 @@ fn make_replies(
         names: default.iter().copied().chain(names.into_iter().flat_map(Texts::iter)),
         methods: &policy.methods,
         starttls: policy.starttls,
+        auth_response_code: false,
     };
 
     let capabilities = |tls| move |put: &mut dyn FnMut(&[u8])| list.write(tls, put);

@@ -20,6 +20,10 @@ pub const DEFAULT: [&[u8]; 3] = [b"TOP", b"USER", b"UIDL"];
 /// The capability of servers whose replies may have a response code.
 const RESPONSE_CODES: &[u8] = b"RESP-CODES";
 
+/// The capability of servers that tell wrong credentials from everything else
+/// (RFC 3206, section 6).
+const AUTH_RESPONSE_CODE: &[u8] = b"AUTH-RESP-CODE";
+
 /// What a server announces.
 #[derive(Clone, Copy, Debug)]
 pub struct Capabilities<'a, N> {
@@ -29,6 +33,8 @@ pub struct Capabilities<'a, N> {
     pub methods: &'a Methods,
     /// Whether STLS is offered.
     pub starttls: StartTls,
+    /// Whether each login that fails has a [response code](crate::ResponseCode).
+    pub auth_response_code: bool,
 }
 
 /// What is wrong with a configured capability.
@@ -98,9 +104,12 @@ impl<'a, 'n, N: Iterator<Item = &'n [u8]> + Clone> Capabilities<'a, N> {
                 put(b"\r\n");
             }
         }
-        if !self.names.clone().any(|name| is_tag(name, RESPONSE_CODES)) {
-            put(RESPONSE_CODES);
-            put(b"\r\n");
+        let codes = [(RESPONSE_CODES, true), (AUTH_RESPONSE_CODE, self.auth_response_code)];
+        for (code, has) in codes {
+            if has && !self.names.clone().any(|name| is_tag(name, code)) {
+                put(code);
+                put(b"\r\n");
+            }
         }
         if login && self.methods.mechanisms().next().is_some() {
             put(b"SASL");
@@ -135,7 +144,7 @@ mod tests {
     fn capa(names: &[&str], methods: Methods, starttls: StartTls, tls: bool) -> String {
         let mut text = Vec::new();
         let names = names.iter().map(|name| name.as_bytes());
-        Capabilities { names, methods: &methods, starttls }
+        Capabilities { names, methods: &methods, starttls, auth_response_code: false }
             .write(tls, |piece| text.extend_from_slice(piece));
         String::from_utf8(text).unwrap()
     }

@@ -5,6 +5,8 @@
 //! start TLS, close. Sockets, timers, memory and logs are the server's; nothing
 //! here allocates, panics or performs I/O.
 //!
+//! [`backend`] is the other side: the login that a client's credentials are used for.
+//!
 //! A line is answered in [`session`]; [`command`] tells what it asks for,
 //! [`sasl`] has a file for each mechanism and [`reply`] the texts.
 
@@ -14,6 +16,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod backend;
 pub mod capability;
 pub mod challenge;
 pub mod command;
@@ -21,11 +24,13 @@ pub mod credentials;
 pub mod line;
 pub mod refusal;
 pub mod reply;
+pub mod response_code;
 pub mod sasl;
 pub mod session;
 
 pub use capability::{Capabilities, StartTls};
 pub use credentials::{Credentials, Login, Method, Secret};
 pub use refusal::Refusal;
+pub use response_code::ResponseCode;
 pub use sasl::{Mechanism, Methods};
 pub use session::{Policy, Refused, Server, Session};

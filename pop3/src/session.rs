@@ -168,6 +168,13 @@ impl Session {
         taken
     }
 
+    /// Counts an error, as a login that has failed is, too; gives whether the session
+    /// ends with it.
+    pub const fn count_error(&mut self, policy: &Policy) -> bool {
+        self.errors = self.errors.saturating_add(1);
+        self.errors >= policy.max_errors
+    }
+
     const fn takes_command(&self) -> bool {
         matches!(self.state, State::Start | State::User)
     }
@@ -185,10 +192,8 @@ impl Session {
         server: &mut impl Server,
     ) {
         self.state = State::Start;
-        self.errors = self.errors.saturating_add(reason.is_error().into());
-
-        let close =
-            reason.is_final() || (reason.is_error() && self.errors >= server.policy().max_errors);
+        let limit = reason.is_error() && self.count_error(server.policy());
+        let close = reason.is_final() || limit;
         server.refuse(&Refused { reason, command, close });
     }
 
