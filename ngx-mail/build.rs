@@ -16,14 +16,17 @@ const OLDEST_NGINX: u32 = 1_022_000;
 const CONFIGURE: &str = "run nginx's ./configure again with --with-mail (or --with-mail=dynamic) \
                          --with-mail_ssl_module, as nginx itself was built (see `nginx -V`)";
 
-/// The mail core, the one symbol of it that has no declaration, and macros that
-/// bindgen does not see through.
+/// The mail core, its symbols that have no declaration, and macros that bindgen does
+/// not see through.
 const MAIL: &str = "#include <ngx_mail.h>
 extern ngx_module_t ngx_mail_module;
+extern ngx_module_t ngx_mail_auth_http_module;
+extern ngx_module_t ngx_mail_proxy_module;
 enum {
     NGX_RS_WRITE_EVENT = NGX_WRITE_EVENT,
     NGX_RS_CLEAR_EVENT = NGX_CLEAR_EVENT,
-    NGX_RS_ALIGNMENT = NGX_ALIGNMENT
+    NGX_RS_ALIGNMENT = NGX_ALIGNMENT,
+    NGX_RS_INADDR_NONE = INADDR_NONE
 };
 ";
 
@@ -112,7 +115,7 @@ fn mail_bindings(include: &[PathBuf]) -> Result<String, Box<dyn Error>> {
         .clang_args(include.iter().map(|dir| format!("-I{}", dir.display())))
         .clang_args(defines().split_whitespace())
         .allowlist_file(r".*/ngx_mail[a-z0-9_]*\.h")
-        .allowlist_var("ngx_mail_module|NGX_RS_.*")
+        .allowlist_var("ngx_mail_(auth_http_|proxy_)?module|NGX_RS_.*")
         .allowlist_recursively(false)
         .raw_line("use nginx_sys::*;")
         .rust_target(env::var("CARGO_PKG_RUST_VERSION")?.parse()?)

@@ -7,7 +7,7 @@ use core::slice;
 
 use nginx_sys::{
     NGX_CONF_1MORE, NGX_CONF_TAKE1, NGX_ERROR, NGX_LOG_EMERG, NGX_LOG_WARN, ngx_array_create,
-    ngx_atoi, ngx_conf_log_error, ngx_conf_t, ngx_parse_size, ngx_pnalloc, ngx_str_t,
+    ngx_atoi, ngx_conf_log_error, ngx_conf_t, ngx_parse_size, ngx_pnalloc, ngx_pool_t, ngx_str_t,
 };
 
 use crate::bindings::{
@@ -174,7 +174,7 @@ impl Conf<'_> {
         write(&mut |piece| length = length.saturating_add(piece.len()));
 
         // SAFETY: the invariant.
-        let data = unsafe { ngx_pnalloc((*self.raw.as_ptr()).pool, length) };
+        let data = unsafe { ngx_pnalloc(self.pool(), length) };
         let data = NonNull::new(data.cast::<u8>()).ok_or(NoMemory)?;
         // SAFETY: the memory is new and `length` bytes long.
         let mut rest = unsafe {
@@ -200,8 +200,7 @@ impl Conf<'_> {
     /// There is no memory.
     pub fn texts(&mut self) -> Result<Texts, NoMemory> {
         // SAFETY: the invariant.
-        let array =
-            unsafe { ngx_array_create((*self.raw.as_ptr()).pool, 4, size_of::<ngx_str_t>()) };
+        let array = unsafe { ngx_array_create(self.pool(), 4, size_of::<ngx_str_t>()) };
         // SAFETY: the array is of the configuration's pool, and new.
         NonNull::new(array).map(|array| unsafe { Texts::from_raw(array) }).ok_or(NoMemory)
     }
@@ -242,10 +241,21 @@ impl Conf<'_> {
         }
     }
 
+    /// nginx's pointer.
+    pub(crate) const fn as_ptr(&self) -> *mut ngx_conf_t {
+        self.raw.as_ptr()
+    }
+
+    /// The configuration's pool.
+    pub(crate) const fn pool(&self) -> *mut ngx_pool_t {
+        // SAFETY: the invariant.
+        unsafe { (*self.raw.as_ptr()).pool }
+    }
+
     /// Memory of the configuration's pool; null if there is none.
     pub(crate) fn allocate(&self, size: usize) -> *mut c_void {
         // SAFETY: the invariant.
-        unsafe { nginx_sys::ngx_palloc((*self.raw.as_ptr()).pool, size) }
+        unsafe { nginx_sys::ngx_palloc(self.pool(), size) }
     }
 }
 
@@ -276,5 +286,21 @@ pub(crate) fn result(result: Result<(), Refused>) -> *mut c_char {
         Ok(()) => CONF_OK,
         Err(Refused::Logged) => CONF_ERROR,
         Err(Refused::Because(reason)) => reason.as_ptr().cast_mut(),
+    }
+}
+
+/// What such a callback has returned.
+///
+/// # Safety
+///
+/// It is one of the above, or a text that stays.
+pub(crate) unsafe fn outcome(returned: *mut c_char) -> Result<(), Refused> {
+    if returned == CONF_OK {
+        Ok(())
+    } else if returned == CONF_ERROR {
+        Err(Refused::Logged)
+    } else {
+        // SAFETY: the caller's promise.
+        Err(Refused::Because(unsafe { CStr::from_ptr(returned) }))
     }
 }

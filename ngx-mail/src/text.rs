@@ -48,6 +48,12 @@ impl Text {
         self.raw
     }
 
+    /// The same without its last byte, which stays where it is.
+    pub(crate) const fn without_last(mut self) -> Self {
+        self.raw.len = self.raw.len.saturating_sub(1);
+        self
+    }
+
     /// The bytes.
     #[inline]
     pub const fn as_bytes(&self) -> &[u8] {

@@ -1,0 +1,196 @@
+//! Addresses of servers, from a configuration.
+
+use core::cell::Cell;
+use core::ffi::{CStr, c_void};
+use core::marker::PhantomData;
+use core::mem::{self, size_of};
+use core::ptr::{self, NonNull};
+use core::slice;
+
+use nginx_sys::{
+    AF_UNIX, NGX_OK, SSL_SESSION, SSL_SESSION_free, in6_addr, ngx_addr_t, ngx_inet_addr,
+    ngx_inet6_addr, ngx_parse_url, ngx_pool_cleanup_add, ngx_str_t, ngx_url_t,
+};
+
+use crate::bindings::NGX_RS_INADDR_NONE;
+use crate::conf::{Conf, Refused};
+use crate::error::NoMemory;
+use crate::text::Text;
+
+/// The addresses that a name stands for; one at least.
+pub struct Addresses {
+    /// `count` of them, live as long as the configuration.
+    list: NonNull<Peer>,
+    count: usize,
+    /// The first to be tried by the next session.
+    next: Cell<usize>,
+    host: Host,
+}
+
+/// What stands before the port.
+#[derive(Clone, Copy)]
+pub enum Host {
+    /// A name.
+    Name(Text),
+    /// An IP address, without brackets.
+    Address(Text),
+    /// A unix socket's path: neither.
+    Unix,
+}
+
+/// An address, and the TLS session with what listens there.
+pub(crate) struct Peer {
+    pub address: ngx_addr_t,
+    /// Null, or owned here.
+    pub session: Cell<*mut SSL_SESSION>,
+}
+
+/// One of [`Addresses`]. Like a [`Text`] it is live as long as the configuration, and
+/// has no way out of there.
+#[derive(Clone, Copy)]
+pub struct Address {
+    peer: NonNull<Peer>,
+    kept: PhantomData<*const Peer>,
+}
+
+impl Address {
+    /// The peer, live as long as the configuration.
+    pub(crate) const fn peer(self) -> NonNull<Peer> {
+        self.peer
+    }
+}
+
+impl Addresses {
+    /// How many there are.
+    pub const fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The name.
+    pub const fn host(&self) -> Host {
+        self.host
+    }
+
+    /// Gives all addresses their turn at being first: an index for [`Addresses::get`].
+    pub fn take_turn(&self) -> usize {
+        let first = self.next.get();
+        self.next.set(first.wrapping_add(1));
+        first
+    }
+
+    /// The address at an index, which begins anew behind the last one.
+    pub fn get(&self, index: usize) -> Address {
+        let index = index.checked_rem(self.count).unwrap_or(0);
+        // SAFETY: the invariant, and the index is below `count`.
+        Address { peer: unsafe { self.list.add(index) }, kept: PhantomData }
+    }
+}
+
+impl Conf<'_> {
+    /// Looks up `host[:port]`, `[v6]:port` or `unix:path` (ngx_parse_url()). `usage`
+    /// ends the message about what is none.
+    ///
+    /// # Errors
+    ///
+    /// There is no such host, or no memory.
+    pub fn addresses(
+        &mut self,
+        value: Text,
+        default_port: u16,
+        usage: &CStr,
+    ) -> Result<Addresses, Refused> {
+        // SAFETY: all zeros are a valid ngx_url_t.
+        let mut url: ngx_url_t = unsafe { mem::zeroed() };
+        url.url = value.as_raw();
+        url.default_port = default_port;
+        // SAFETY: the configuration's pool is live, and gets what is found; `err` is
+        // null or one of nginx's texts.
+        unsafe {
+            if ngx_parse_url(self.pool(), &raw mut url) != NGX_OK as isize {
+                let reason =
+                    if url.err.is_null() { c"no memory for" } else { CStr::from_ptr(url.err) };
+                return Err(self.refuse(reason, value.as_bytes(), usage));
+            }
+        }
+        let list = self.peers(&url)?;
+
+        Ok(Addresses { list, count: url.naddrs, next: Cell::new(0), host: host(&url) })
+    }
+
+    fn peers(&mut self, url: &ngx_url_t) -> Result<NonNull<Peer>, NoMemory> {
+        let size = size_of::<Peers>();
+        let list = self.allocate(size_of::<Peer>().saturating_mul(url.naddrs));
+        let list = NonNull::new(list.cast::<Peer>()).ok_or(NoMemory)?;
+        // SAFETY: the configuration's pool is live, and gives aligned memory of the
+        // size that it is asked for; nginx has put `naddrs` addresses there.
+        unsafe {
+            let cleanup = ngx_pool_cleanup_add(self.pool(), size);
+            let cleanup = NonNull::new(cleanup).ok_or(NoMemory)?.as_ptr();
+            for index in 0..url.naddrs {
+                let address = *url.addrs.add(index);
+                list.add(index).write(Peer { address, session: Cell::new(ptr::null_mut()) });
+            }
+            (*cleanup).data.cast::<Peers>().write(Peers { list, count: url.naddrs });
+            (*cleanup).handler = Some(free_sessions);
+        }
+
+        Ok(list)
+    }
+}
+
+/// For the cleanup of the configuration's pool.
+struct Peers {
+    list: NonNull<Peer>,
+    count: usize,
+}
+
+unsafe extern "C" fn free_sessions(peers: *mut c_void) {
+    // SAFETY: peers() registered it with live Peers, of the same pool; nothing else
+    // uses them any more.
+    let peers = unsafe {
+        let Peers { list, count } = peers.cast::<Peers>().read();
+        slice::from_raw_parts(list.as_ptr(), count)
+    };
+    for peer in peers {
+        peer.keep_session(ptr::null_mut());
+    }
+}
+
+impl Peer {
+    /// Takes a TLS session, or none, in place of the one that it has.
+    pub fn keep_session(&self, session: *mut SSL_SESSION) {
+        let old = self.session.replace(session);
+        // SAFETY: it was owned here; freeing none does nothing.
+        unsafe { SSL_SESSION_free(old) };
+    }
+}
+
+fn host(url: &ngx_url_t) -> Host {
+    if url.family == AF_UNIX as i32 {
+        return Host::Unix;
+    }
+    let mut host = url.host;
+    // SAFETY: ngx_parse_url() has set it to a part of the directive's value, which
+    // stays as long as the configuration.
+    unsafe {
+        if let [b'[', .., b']'] = host.as_bytes() {
+            host.data = host.data.add(1);
+            host.len = host.len.saturating_sub(2);
+        }
+        Host::of(Text::from_raw(host))
+    }
+}
+
+impl Host {
+    /// What a text is that is no path.
+    pub fn of(text: Text) -> Self {
+        let ngx_str_t { data, len } = text.as_raw();
+        let mut room = [0; size_of::<in6_addr>()];
+        // SAFETY: nginx only reads the text, and writes an address of IPv6.
+        let address = unsafe {
+            ngx_inet_addr(data, len) != NGX_RS_INADDR_NONE
+                || ngx_inet6_addr(data, len, room.as_mut_ptr()) == NGX_OK as isize
+        };
+        if address { Self::Address(text) } else { Self::Name(text) }
+    }
+}
