@@ -23,7 +23,7 @@ STRANGE = [
     (r'src/.*|pop3/.*', r'nginx_sys\w*'),
     (r'pop3/.*', r'(?i:\w*ngx\w*)'),
     # nginx's own list of protocols is in the one file.
-    (r'ngx-mail/src/kind\.rs', r'(?!Pop3\b|NGX_MAIL_POP3_PROTOCOL\b)(?i:\w*pop3\w*)'),
+    (r'ngx-mail/src/kind\.rs', r'(?!Pop3\b|NGX_MAIL_POP3_PROTOCOL\b|ngx_pop3_state_e_ngx_pop3_passwd\b)(?i:\w*pop3\w*)'),
     (r'ngx-mail/(?!src/kind\.rs).*', r'(?i:\w*pop3\w*)'),
 ]
 

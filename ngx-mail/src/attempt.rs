@@ -199,6 +199,18 @@ impl Attempt {
         }
     }
 
+    /// Wipes the secret: it has done its work. What nginx is shown of it stays as it is,
+    /// and is zeros.
+    pub(crate) fn wipe_secret(&mut self) {
+        // SAFETY: the block's invariant.
+        unsafe {
+            let ngx_str_t { data, len } = (*self.head.as_ptr()).secret;
+            if len != 0 {
+                explicit_bzero(data.cast(), len as _);
+            }
+        }
+    }
+
     /// Keeps the session's challenge, in whose place the attempt's may stand.
     pub(crate) const fn keep_greeting(&mut self, challenge: ngx_str_t) {
         // SAFETY: the block's invariant.

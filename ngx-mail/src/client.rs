@@ -3,6 +3,7 @@
 use core::ffi::CStr;
 
 use crate::attempt::Attempt;
+use crate::endpoint::{Endpoint, Short};
 use crate::error::{Fault, NoMemory};
 use crate::heap::Bytes;
 
@@ -35,6 +36,16 @@ pub trait Client: Sized {
 
     /// Whether the client's bytes come through TLS.
     fn tls(&self) -> bool;
+
+    /// Where the client is, if that is an address of IP.
+    fn client_endpoint(&self) -> Option<Endpoint>;
+
+    /// Where the client has connected to, if that is an address of IP.
+    fn server_endpoint(&self) -> Option<Endpoint>;
+
+    /// The session's name: the numbers of process and connection, as they stand in the
+    /// error log.
+    fn name(&self) -> Short;
 
     /// Whether there may be something to read.
     fn ready(&self) -> bool;

@@ -6,10 +6,10 @@ use core::ptr::{self, NonNull};
 
 use nginx_sys::{
     NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, NGX_USE_CLEAR_EVENT, ngx_add_timer,
-    ngx_connection_t, ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET as NODELAY_UNSET,
-    ngx_current_msec, ngx_del_timer, ngx_event_actions, ngx_event_flags, ngx_event_t,
-    ngx_handle_write_event, ngx_msec_t, ngx_random, ngx_slprintf, ngx_str_t, ngx_tcp_nodelay,
-    ngx_time,
+    ngx_connection_local_sockaddr, ngx_connection_t,
+    ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET as NODELAY_UNSET, ngx_current_msec,
+    ngx_del_timer, ngx_event_actions, ngx_event_flags, ngx_event_t, ngx_handle_write_event,
+    ngx_msec_t, ngx_pid, ngx_random, ngx_slprintf, ngx_str_t, ngx_tcp_nodelay, ngx_time,
 };
 
 use crate::attempt::Attempt;
@@ -18,6 +18,7 @@ use crate::bindings::{
     ngx_mail_salt, ngx_mail_session_t,
 };
 use crate::client::{Client, Received};
+use crate::endpoint::{Endpoint, Short};
 use crate::error::{Fault, NoMemory};
 use crate::heap::Bytes;
 use crate::log::Log;
@@ -47,6 +48,16 @@ impl<'a, M: Registered> Connection<'a, M> {
         unsafe { (*self.raw.as_ptr()).data.cast() }
     }
 
+    /// Whether there is time left to log in (`timeout`).
+    pub fn has_time(&self) -> bool {
+        self.time_left() > 0
+    }
+
+    /// nginx's pointer to the connection.
+    pub(crate) const fn raw(&self) -> NonNull<ngx_connection_t> {
+        self.raw
+    }
+
     /// nginx's pointer to the connection.
     pub(crate) const fn as_ptr(&self) -> *mut ngx_connection_t {
         self.raw.as_ptr()
@@ -65,7 +76,7 @@ impl<'a, M: Registered> Connection<'a, M> {
         unsafe { Place::of(self.session(), M::ctx_index()) }
     }
 
-    fn shown(&mut self) -> &mut Owned {
+    pub(crate) fn shown(&mut self) -> &mut Owned {
         // SAFETY: the invariant, and `&mut self`; no other reference to it is made.
         unsafe { &mut (*self.place()).shown }
     }
@@ -82,7 +93,7 @@ impl<'a, M: Registered> Connection<'a, M> {
         unsafe { (*(*self.session()).srv_conf.add(ngx_mail_core_module.ctx_index)).cast() }
     }
 
-    fn error_log(&self) -> Log<'_> {
+    pub(crate) fn error_log(&self) -> Log<'_> {
         // SAFETY: the invariant; a connection that is live has a log.
         unsafe { Log::from_raw(NonNull::new_unchecked((*self.raw.as_ptr()).log)) }
     }
@@ -118,7 +129,7 @@ impl<'a, M: Registered> Connection<'a, M> {
         unsafe { ngx_add_timer(self.read(), self.time_left()) };
     }
 
-    fn time_left(&self) -> ngx_msec_t {
+    pub(crate) fn time_left(&self) -> ngx_msec_t {
         // SAFETY: the invariant; nginx writes its time between two events.
         unsafe {
             let elapsed = ngx_current_msec.wrapping_sub((*self.raw.as_ptr()).start_time);
@@ -197,6 +208,12 @@ impl<'a, M: Registered> Connection<'a, M> {
         }
     }
 
+    /// Closes the connection to a backend, if there is one: while the client is told
+    /// good-bye nothing is to be done about what the backend sends.
+    pub(crate) fn drop_upstream(&mut self) {
+        self.shown().upstream = None;
+    }
+
     #[cold]
     #[inline(never)]
     fn log_no_memory(&self) {
@@ -208,6 +225,59 @@ impl<'a, M: Registered> Connection<'a, M> {
         // SAFETY: the invariant.
         let rc = unsafe { ngx_tcp_nodelay(self.raw.as_ptr()) };
         if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
+    }
+}
+
+/// Reads (`recv` of ngx_connection_t).
+///
+/// # Safety
+///
+/// `connection` is live.
+#[inline(always)]
+pub(crate) unsafe fn receive(
+    connection: *mut ngx_connection_t,
+    memory: &mut [u8],
+) -> Result<Received, Fault> {
+    // It would look like the end.
+    if memory.is_empty() {
+        return Ok(Received::Nothing);
+    }
+    // SAFETY: the caller's promise; `recv` of a live connection is set, which nginx
+    // does not look for either, and writes to the memory that it is given.
+    let n = unsafe {
+        let recv = (*connection).recv.unwrap_unchecked();
+        recv(connection, memory.as_mut_ptr(), memory.len())
+    };
+
+    match usize::try_from(n) {
+        Ok(0) => Ok(Received::End),
+        Ok(n) => Ok(Received::Bytes(n)),
+        Err(_) if n == NGX_AGAIN as isize => Ok(Received::Nothing),
+        Err(_) => Err(Fault::Broken),
+    }
+}
+
+/// Sends (`send` of ngx_connection_t); gives how many bytes have gone.
+///
+/// # Safety
+///
+/// `connection` is live.
+#[inline(always)]
+pub(crate) unsafe fn send(connection: *mut ngx_connection_t, bytes: &[u8]) -> Result<usize, Fault> {
+    // OpenSSL does not say what it makes of that.
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    // SAFETY: as in receive(); `send` only reads the bytes.
+    let n = unsafe {
+        let send = (*connection).send.unwrap_unchecked();
+        send(connection, bytes.as_ptr().cast_mut(), bytes.len())
+    };
+
+    match usize::try_from(n) {
+        Ok(n) => Ok(n),
+        Err(_) if n == NGX_ERROR as isize => Err(Fault::Broken),
+        Err(_) => Ok(0),
     }
 }
 
@@ -228,6 +298,32 @@ impl<M: Registered> Client for Connection<'_, M> {
         unsafe { !(*self.raw.as_ptr()).ssl.is_null() }
     }
 
+    fn client_endpoint(&self) -> Option<Endpoint> {
+        let connection = self.raw.as_ptr();
+        // SAFETY: the invariant.
+        unsafe { Endpoint::of((*connection).sockaddr, (*connection).socklen) }
+    }
+
+    fn server_endpoint(&self) -> Option<Endpoint> {
+        let connection = self.raw.as_ptr();
+        // SAFETY: the invariant; nginx looks for the address where it does not know it
+        // yet, and keeps it.
+        unsafe {
+            let rc = ngx_connection_local_sockaddr(connection, ptr::null_mut(), 0);
+            if rc != NGX_OK as isize {
+                return None;
+            }
+            Endpoint::of((*connection).local_sockaddr, (*connection).local_socklen)
+        }
+    }
+
+    fn name(&self) -> Short {
+        // SAFETY: the invariant; a process has one number from its start on.
+        let (process, connection) = unsafe { (ngx_pid, (*self.raw.as_ptr()).number) };
+        let connection = i64::try_from(connection).unwrap_or(i64::MAX);
+        Short::of_numbers(c"%L-%L", process.into(), connection)
+    }
+
     #[inline(always)]
     fn ready(&self) -> bool {
         // SAFETY: the invariant.
@@ -241,44 +337,14 @@ impl<M: Registered> Client for Connection<'_, M> {
 
     #[inline(always)]
     fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
-        // It would look like the end.
-        if memory.is_empty() {
-            return Ok(Received::Nothing);
-        }
-        let connection = self.raw.as_ptr();
-        // SAFETY: the invariant; `recv` of a live connection is set, which nginx
-        // does not look for either, and writes to the memory that it is given.
-        let n = unsafe {
-            let recv = (*connection).recv.unwrap_unchecked();
-            recv(connection, memory.as_mut_ptr(), memory.len())
-        };
-
-        match usize::try_from(n) {
-            Ok(0) => Ok(Received::End),
-            Ok(n) => Ok(Received::Bytes(n)),
-            Err(_) if n == NGX_AGAIN as isize => Ok(Received::Nothing),
-            Err(_) => Err(Fault::Broken),
-        }
+        // SAFETY: the invariant.
+        unsafe { receive(self.raw.as_ptr(), memory) }
     }
 
     #[inline(always)]
     fn send(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
-        // OpenSSL does not say what it makes of that.
-        if bytes.is_empty() {
-            return Ok(0);
-        }
-        let connection = self.raw.as_ptr();
-        // SAFETY: as in receive(); `send` only reads the bytes.
-        let n = unsafe {
-            let send = (*connection).send.unwrap_unchecked();
-            send(connection, bytes.as_ptr().cast_mut(), bytes.len())
-        };
-
-        match usize::try_from(n) {
-            Ok(n) => Ok(n),
-            Err(_) if n == NGX_ERROR as isize => Err(Fault::Broken),
-            Err(_) => Ok(0),
-        }
+        // SAFETY: the invariant.
+        unsafe { send(self.raw.as_ptr(), bytes) }
     }
 
     fn send_later(&mut self, unsent: Bytes, at: usize) -> Result<(), Fault> {

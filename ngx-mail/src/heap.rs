@@ -3,11 +3,12 @@
 //! ngx_alloc() does.
 
 use core::ffi::c_void;
-use core::mem::size_of;
+use core::mem::{align_of, size_of};
+use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 use core::slice;
 
-use nginx_sys::{explicit_bzero, free, malloc};
+use nginx_sys::{explicit_bzero, free, malloc, max_align_t};
 
 use crate::error::NoMemory;
 
@@ -142,6 +143,60 @@ impl Drop for Bytes {
         // again.
         unsafe {
             explicit_bzero(self.data().cast::<c_void>(), capacity);
+            free(self.block.as_ptr().cast());
+        }
+    }
+}
+
+/// A value on the heap. One pointer wide.
+pub struct Boxed<T> {
+    /// A live block that holds a `T`, which nothing else refers to.
+    block: NonNull<T>,
+}
+
+impl<T> Boxed<T> {
+    // malloc() aligns for any type of C.
+    const ALIGNED: () = assert!(align_of::<T>() <= align_of::<max_align_t>());
+
+    /// Takes memory for the value.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn new(value: T) -> Result<Self, NoMemory> {
+        let () = Self::ALIGNED;
+        // One byte at least: malloc() may give null for none.
+        let size = size_of::<T>().max(1).try_into().map_err(|_| NoMemory)?;
+        // SAFETY: malloc() takes any size.
+        let block = NonNull::new(unsafe { malloc(size) }).ok_or(NoMemory)?.cast::<T>();
+        // SAFETY: the block is new, and has the size and the alignment.
+        unsafe { block.write(value) };
+
+        Ok(Self { block })
+    }
+}
+
+impl<T> Deref for Boxed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: the block's invariant.
+        unsafe { self.block.as_ref() }
+    }
+}
+
+impl<T> DerefMut for Boxed<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: the block's invariant, and `&mut self`.
+        unsafe { self.block.as_mut() }
+    }
+}
+
+impl<T> Drop for Boxed<T> {
+    fn drop(&mut self) {
+        // SAFETY: the block's invariant; it came from malloc() and is not used again.
+        unsafe {
+            self.block.drop_in_place();
             free(self.block.as_ptr().cast());
         }
     }

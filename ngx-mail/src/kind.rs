@@ -1,6 +1,9 @@
 //! Kinds of protocols.
 
-use crate::bindings::{NGX_MAIL_IMAP_PROTOCOL, NGX_MAIL_POP3_PROTOCOL, NGX_MAIL_SMTP_PROTOCOL};
+use crate::bindings::{
+    NGX_MAIL_IMAP_PROTOCOL, NGX_MAIL_POP3_PROTOCOL, NGX_MAIL_SMTP_PROTOCOL,
+    ngx_pop3_state_e_ngx_pop3_passwd,
+};
 
 /// Which of nginx's dialogues with a backend and which `Auth-Protocol` a protocol
 /// has (`type` of ngx_mail_protocol_t).
@@ -25,5 +28,15 @@ impl Kind {
             // None of nginx's own in the three bits, either, that a session has for it.
             Self::Other => usize::MAX,
         }
+    }
+}
+
+/// Where nginx's dialogue with a backend stands (`mail_state` of the session) when it
+/// waits for the reply to a login, behind which it relays. A module's login ends there:
+/// nothing for the protocols that it would go on with in another way.
+pub(crate) const fn last_state(protocol: usize) -> Option<usize> {
+    match protocol as u32 {
+        NGX_MAIL_POP3_PROTOCOL => Some(ngx_pop3_state_e_ngx_pop3_passwd as usize),
+        _ => None,
     }
 }

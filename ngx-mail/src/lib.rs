@@ -86,26 +86,35 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod address;
 pub mod attempt;
+pub mod backend;
 mod bindings;
 pub mod client;
 pub mod conf;
+mod connect;
 pub mod connection;
 pub mod cycle;
+pub mod endpoint;
 pub mod error;
 #[doc(hidden)]
 pub mod file;
 pub mod heap;
 mod kind;
 pub mod log;
+pub mod login;
+mod owner;
 mod place;
 #[doc(hidden)]
 pub mod registered;
+mod relay;
 pub mod scratch;
 pub mod session;
 #[doc(hidden)]
 pub mod tables;
 pub mod text;
+pub mod tls;
+mod upstream;
 
 #[doc(hidden)]
 pub use bindings::{ngx_mail_module_t, ngx_mail_protocol_t};

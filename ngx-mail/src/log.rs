@@ -5,9 +5,19 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    ENOMEM, NGX_LOG_EMERG, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN, ngx_log_error_core,
-    ngx_log_t,
+    ENOMEM, NGX_LOG_EMERG, NGX_LOG_ERR, NGX_LOG_INFO, NGX_LOG_NOTICE, NGX_LOG_WARN,
+    ngx_log_error_core, ngx_log_t,
 };
+
+/// A level of the error log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Level {
+    /// Something went wrong that somebody has to look at.
+    Error = NGX_LOG_ERR,
+    /// Something of a client's or a backend's doing.
+    Info = NGX_LOG_INFO,
+}
 
 /// The log of a session or of a cycle.
 #[derive(Clone, Copy)]
@@ -44,6 +54,56 @@ impl<'a> Log<'a> {
     /// if it is not 0.
     pub fn info(self, errno: c_int, text: &CStr) {
         self.write(NGX_LOG_INFO, errno, text, c"", c"");
+    }
+
+    /// Logs a message at error level; `errno` adds the text of a system error if it
+    /// is not 0.
+    pub fn error(self, errno: c_int, text: &CStr) {
+        self.write(NGX_LOG_ERR, errno, text, c"", c"");
+    }
+
+    /// Logs what a backend did, and its own words in quotes if there are any. They must
+    /// not be able to forge a line.
+    pub fn did(self, level: Level, did: &CStr, words: &[u8]) {
+        if words.is_empty() {
+            return self.write(level as u32, 0, did, c"", c"");
+        }
+        let level = level as usize;
+        // SAFETY: the log is live, "%s" takes a string, "%*s" a length and a pointer to
+        // as many bytes.
+        unsafe {
+            if (*self.as_ptr()).log_level >= level {
+                ngx_log_error_core(
+                    level,
+                    self.as_ptr(),
+                    0,
+                    c"%s: \"%*s\"".as_ptr(),
+                    did.as_ptr(),
+                    words.len(),
+                    words.as_ptr(),
+                );
+            }
+        }
+    }
+
+    /// Logs at error level that a certificate is not what it has to be: why, and whom
+    /// it should name.
+    pub(crate) fn unverified(self, reason: &CStr, expected: &[u8]) {
+        // SAFETY: as in did().
+        unsafe {
+            if (*self.as_ptr()).log_level >= NGX_LOG_ERR as usize {
+                ngx_log_error_core(
+                    NGX_LOG_ERR as usize,
+                    self.as_ptr(),
+                    0,
+                    c"upstream SSL certificate verify error: (%s), it has to be valid for \"%*s\""
+                        .as_ptr(),
+                    reason.as_ptr(),
+                    expected.len(),
+                    expected.as_ptr(),
+                );
+            }
+        }
     }
 
     /// Logs what the client did, and in which command if that is known.

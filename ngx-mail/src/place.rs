@@ -9,8 +9,9 @@ use nginx_sys::{ngx_pool_cleanup_add, ngx_str_t};
 use crate::attempt::Attempt;
 use crate::bindings::{NGX_RS_ALIGNMENT, ngx_mail_session_t};
 use crate::error::NoMemory;
-use crate::heap::Bytes;
+use crate::heap::{Boxed, Bytes};
 use crate::registered::Registered;
+use crate::upstream::Upstream;
 
 /// The module's state, and what nginx has been shown: that is owned here, so that
 /// it stays as long as nginx points to it.
@@ -29,6 +30,8 @@ pub(crate) struct Owned {
     pub attempt: Option<Attempt>,
     /// `out` of the session, which it sends when the client reads.
     pub unsent: Option<Bytes>,
+    /// The connection to a backend.
+    pub upstream: Option<Boxed<Upstream>>,
 }
 
 impl<M: Registered> Place<M> {
@@ -69,6 +72,20 @@ impl<M: Registered> Place<M> {
     pub const unsafe fn of(session: *mut ngx_mail_session_t, ctx_index: usize) -> *mut Self {
         // SAFETY: the caller's promise.
         unsafe { (*(*session).ctx.add(ctx_index)).cast() }
+    }
+
+    /// The upstream of a session.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Place::of`], and nothing else refers to the upstream for the life of
+    /// the result.
+    pub unsafe fn upstream<'a>(session: *mut ngx_mail_session_t) -> Option<&'a mut Upstream> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let upstream = &raw mut (*Self::of(session, M::ctx_index())).shown.upstream;
+            (*upstream).as_deref_mut()
+        }
     }
 }
 

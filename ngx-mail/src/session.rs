@@ -65,7 +65,7 @@ impl<'a, M: Registered> Session<'a, M> {
     ///
     /// `connection` is that of a live session that has a [`Place`]. Nothing else
     /// uses it for `'a`.
-    const unsafe fn from_raw(connection: *mut ngx_connection_t) -> Self {
+    pub(crate) const unsafe fn from_raw(connection: *mut ngx_connection_t) -> Self {
         // SAFETY: the caller's promise.
         unsafe { Self { connection: Connection::new(NonNull::new_unchecked(connection)) } }
     }
@@ -74,10 +74,15 @@ impl<'a, M: Registered> Session<'a, M> {
     ///
     /// `event` is that of a connection as in [`Session::from_raw`].
     #[inline(always)]
-    const unsafe fn from_event(event: *mut ngx_event_t) -> Self {
+    pub(crate) const unsafe fn from_event(event: *mut ngx_event_t) -> Self {
         // SAFETY: the caller's promise; nginx has the connection as the data of
         // its events.
         unsafe { Self::from_raw((*event).data.cast()) }
+    }
+
+    /// The configuration of the session's server.
+    pub fn conf(&self) -> &'a M::ServerConf {
+        self.connection.conf()
     }
 
     /// The connection.
@@ -134,11 +139,25 @@ impl<'a, M: Registered> Session<'a, M> {
     /// is an error of ours. While output waits the session is closed instead: it may be
     /// the mail core's last reply, behind which it closes the session without a look at
     /// who is at work with it.
-    pub fn authenticate(mut self) {
+    pub fn authenticate(self) {
+        let Some(mut session) = self.begin_attempt() else { return };
+        let connection = session.connection();
+        // SAFETY: the invariant; there is a buffer in the attempt, which the place
+        // owns, and no timer that could close the session meanwhile.
+        unsafe {
+            let raw = connection.session();
+            (*raw).set_blocked(1);
+            ngx_mail_auth(raw, connection.as_ptr());
+        }
+    }
+
+    /// Readies the session for a login; gives nothing if it has ended.
+    pub(crate) fn begin_attempt(mut self) -> Option<Self> {
         // SAFETY: the table is static.
         let kind = unsafe { (*M::protocol()).type_ };
         if kind == Kind::Other.as_raw() || !self.connection.present_attempt() {
-            return self.internal_error();
+            self.internal_error();
+            return None;
         }
         if self.connection.sending()
             // The reply to the login need not be the first one, and what is relayed
@@ -146,28 +165,24 @@ impl<'a, M: Registered> Session<'a, M> {
             || self.connection.send_without_delay().is_err()
             || self.connection.drop_write_interest().is_err()
         {
-            return self.close();
+            self.close();
+            return None;
         }
         self.connection.drop_write_timer();
-        let connection = self.connection;
-        // SAFETY: the invariant; there is a buffer in the attempt, which the place
-        // owns, and no timer that could close the session meanwhile.
-        unsafe {
-            let session = connection.session();
-            (*session).set_blocked(1);
-            ngx_mail_auth(session, connection.as_ptr());
-        }
+        Some(self)
     }
 
     /// Sends the reply for an error of ours and closes
     /// (ngx_mail_session_internal_server_error()).
-    pub fn internal_error(self) {
+    pub fn internal_error(mut self) {
+        self.connection.drop_upstream();
         // SAFETY: the invariant.
         unsafe { ngx_mail_session_internal_server_error(self.connection.session()) };
     }
 
     /// Closes (ngx_mail_close_connection()).
-    pub fn close(self) {
+    pub fn close(mut self) {
+        self.connection.drop_upstream();
         // SAFETY: the invariant.
         unsafe { ngx_mail_close_connection(self.connection.as_ptr()) };
     }
@@ -176,7 +191,7 @@ impl<'a, M: Registered> Session<'a, M> {
 impl<M: Handler> Session<'_, M> {
     /// Has [`Handler::readable`] called for input from now on: nginx had another
     /// handler there.
-    fn take_input(&mut self) {
+    pub(crate) fn take_input(&mut self) {
         // SAFETY: the invariant.
         unsafe { (*self.connection.read()).handler = Some(read_event::<M>) };
     }

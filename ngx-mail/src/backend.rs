@@ -1,0 +1,110 @@
+//! What can be done with the connection to a backend while a login there goes on.
+
+use core::ffi::CStr;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use nginx_sys::{ngx_add_timer, ngx_connection_t};
+
+use crate::client::Received;
+use crate::connection::{Connection, receive, send};
+use crate::error::Fault;
+use crate::log::Level;
+use crate::owner::proxy_flag;
+use crate::registered::Registered;
+
+/// The connection to a backend. nginx's is [`Connected`]: a module that is written for
+/// any can be tested without nginx.
+pub trait Backend {
+    /// Reads from the backend (`recv` of ngx_connection_t).
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken.
+    fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault>;
+
+    /// Sends to the backend (`send` of ngx_connection_t).
+    ///
+    /// # Errors
+    ///
+    /// The connection is broken, as it is taken to be if not all has gone: a backend
+    /// that waits for a command has room for it.
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Fault>;
+
+    /// Gives the backend a share of the time that is left to the session: it is one of
+    /// so many.
+    fn set_timer(&mut self, shares: usize);
+
+    /// Sets what is said in log lines after the word "while".
+    fn set_action(&mut self, action: &'static CStr);
+
+    /// Logs at level error what the backend did, and its own words if there are any.
+    /// They must not be able to forge a line.
+    fn log_error(&self, did: &CStr, text: &[u8]);
+
+    /// The same at level info.
+    fn log_info(&self, did: &CStr, text: &[u8]);
+
+    /// Whether the backend's own words go to the client (`proxy_pass_error_message`).
+    fn passes_error_message(&self) -> bool;
+}
+
+/// nginx's connection to a backend.
+pub struct Connected<'a, M> {
+    client: Connection<'a, M>,
+    /// Live for `'a`.
+    raw: NonNull<ngx_connection_t>,
+    live: PhantomData<&'a mut ngx_connection_t>,
+}
+
+impl<'a, M: Registered> Connected<'a, M> {
+    /// # Safety
+    ///
+    /// `raw` is live for `'a`: the connection to a backend of the client's session.
+    pub(crate) const unsafe fn new(
+        client: Connection<'a, M>,
+        raw: NonNull<ngx_connection_t>,
+    ) -> Self {
+        Self { client, raw, live: PhantomData }
+    }
+}
+
+impl<M: Registered> Backend for Connected<'_, M> {
+    fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
+        // SAFETY: the invariant.
+        unsafe { receive(self.raw.as_ptr(), memory) }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        // SAFETY: the invariant.
+        let count = unsafe { send(self.raw.as_ptr(), bytes) }?;
+        if count != bytes.len() {
+            self.log_error(c"upstream does not read a command", b"");
+            return Err(Fault::Broken);
+        }
+        Ok(())
+    }
+
+    fn set_timer(&mut self, shares: usize) {
+        let time = self.client.time_left().checked_div(shares).unwrap_or(0);
+        // SAFETY: the invariant.
+        unsafe { ngx_add_timer((*self.raw.as_ptr()).read, time) };
+    }
+
+    fn set_action(&mut self, action: &'static CStr) {
+        self.client.set_action(action);
+    }
+
+    fn log_error(&self, did: &CStr, text: &[u8]) {
+        self.client.error_log().did(Level::Error, did, text);
+    }
+
+    fn log_info(&self, did: &CStr, text: &[u8]) {
+        self.client.error_log().did(Level::Info, did, text);
+    }
+
+    fn passes_error_message(&self) -> bool {
+        // SAFETY: the invariant; the configuration holds that of each module.
+        unsafe { proxy_flag(self.client.session(), c"proxy_pass_error_message") }
+    }
+}

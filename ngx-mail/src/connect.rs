@@ -1,0 +1,135 @@
+//! Connecting to a backend through nginx's proxy module, which is kept from ending the
+//! session when it fails.
+
+use core::ffi::c_int;
+use core::mem::size_of;
+use core::ptr;
+
+use nginx_sys::{
+    SO_ERROR, SOL_SOCKET, getsockopt, ngx_addr_t, ngx_connection_t, ngx_pfree, socklen_t, u_char,
+};
+
+use crate::bindings::{ngx_mail_proxy_init, ngx_mail_session_t};
+use crate::place::Place;
+use crate::registered::Registered;
+
+/// Calls what may have nginx tell the client of an error and close the session, and
+/// keeps it from both: it looks to nginx as if the client had taken the reply. Gives
+/// whether all went well; else nginx has closed the connection, if there was one.
+///
+/// # Safety
+///
+/// `session` is live, and has a [`Place`] and an upstream; `call` does with it what
+/// nginx's functions do in a login.
+unsafe fn withhold<M: Registered>(session: *mut ngx_mail_session_t, call: impl FnOnce()) -> bool {
+    // SAFETY: the caller's promise. A session is closed in a login for nothing but such
+    // an error, behind the reply, so that it is live afterwards.
+    unsafe {
+        let client = (*session).connection;
+        let send = (*client).send;
+        (*client).send = Some(take_reply::<M>);
+        (*session).set_blocked(0);
+        call();
+        (*client).send = send;
+
+        let Some(upstream) = Place::<M>::upstream(session) else { return false };
+        if upstream.failed {
+            upstream.connection = ptr::null_mut();
+        }
+        !upstream.failed
+    }
+}
+
+/// In place of `send` of the client.
+unsafe extern "C" fn take_reply<M: Registered>(
+    client: *mut ngx_connection_t,
+    _bytes: *mut u_char,
+    size: usize,
+) -> isize {
+    // SAFETY: withhold() sets it for a session as it is promised one.
+    unsafe {
+        let session = (*client).data.cast::<ngx_mail_session_t>();
+        (*session).set_quit(0);
+        if let Some(upstream) = Place::<M>::upstream(session) {
+            upstream.failed = true;
+        }
+    }
+    isize::try_from(size).unwrap_or(isize::MAX)
+}
+
+/// Connects (ngx_mail_proxy_init()). Gives whether that goes well so far.
+///
+/// # Safety
+///
+/// `session` is live, in a login, and has a [`Place`] and a new upstream.
+pub(crate) unsafe fn connect<M: Registered>(session: *mut ngx_mail_session_t) -> bool {
+    // SAFETY: the caller's promise; nginx only reads the address.
+    unsafe {
+        let Some(upstream) = Place::<M>::upstream(session) else { return false };
+        let address: *const ngx_addr_t = &raw const (*upstream.peer.as_ptr()).address;
+        if !withhold::<M>(session, || ngx_mail_proxy_init(session, address.cast_mut())) {
+            return false;
+        }
+        let Some(upstream) = Place::<M>::upstream(session) else { return false };
+        let connection = (*(*session).proxy).upstream.connection;
+        upstream.connection = connection;
+        upstream.read = (*(*connection).read).handler;
+        upstream.write = (*(*connection).write).handler;
+    }
+    true
+}
+
+/// Sends the PROXY protocol's header, if the configuration has it
+/// (ngx_mail_proxy_write_handler()). Gives whether that goes well so far; `proxy_protocol`
+/// of nginx's context stays set until all of it has gone.
+///
+/// # Safety
+///
+/// `session` is live, has a [`Place`], and an upstream that has connected.
+pub(crate) unsafe fn send_header<M: Registered>(session: *mut ngx_mail_session_t) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Some(upstream) = Place::<M>::upstream(session) else { return false };
+        let (Some(write), connection) = (upstream.write, upstream.connection) else {
+            return false;
+        };
+        withhold::<M>(session, || write((*connection).write))
+    }
+}
+
+/// Has nginx forget the proxying that it has begun, and gives its buffer back.
+///
+/// # Safety
+///
+/// `session` is live, and its upstream is gone.
+pub(crate) unsafe fn forget(session: *mut ngx_mail_session_t) {
+    // SAFETY: the caller's promise; the buffer is of the pool of the client.
+    unsafe {
+        let proxy = (*session).proxy;
+        if !proxy.is_null() && !(*proxy).buffer.is_null() {
+            ngx_pfree((*(*session).connection).pool, (*(*proxy).buffer).start.cast());
+        }
+        (*session).proxy = ptr::null_mut();
+    }
+}
+
+/// Takes the error of a connection's socket; 0 if there is none.
+///
+/// # Safety
+///
+/// `connection` is live.
+pub(crate) unsafe fn take_error(connection: *const ngx_connection_t) -> c_int {
+    let mut error: c_int = 0;
+    let mut length = size_of::<c_int>() as socklen_t;
+    // SAFETY: the caller's promise; the kernel writes a C int.
+    let rc = unsafe {
+        getsockopt(
+            (*connection).fd,
+            SOL_SOCKET as c_int,
+            SO_ERROR as c_int,
+            (&raw mut error).cast(),
+            &raw mut length,
+        )
+    };
+    if rc == 0 { error } else { 0 }
+}

@@ -1,0 +1,435 @@
+//! A login at a backend that a module makes itself, in place of the mail core's
+//! dialogue.
+
+use core::ptr::{self, NonNull};
+
+use nginx_sys::{
+    NGX_AGAIN, NGX_ETIMEDOUT, NGX_OK, NGX_SSL_CLIENT, ngx_add_timer, ngx_connection_t,
+    ngx_del_timer, ngx_event_t, ngx_handle_read_event, ngx_handle_write_event, ngx_post_event,
+    ngx_posted_events, ngx_ssl_create_connection, ngx_ssl_get_session, ngx_ssl_handshake,
+    ngx_ssl_set_session, ngx_tcp_nodelay,
+};
+
+use crate::address::Address;
+use crate::backend::Connected;
+use crate::bindings::ngx_mail_session_t;
+use crate::client::Client;
+use crate::connect::{connect, forget, send_header, take_error};
+use crate::connection::Connection;
+use crate::heap::{Boxed, Bytes};
+use crate::kind::last_state;
+use crate::place::Place;
+use crate::relay::hand_over;
+use crate::session::{Handler, Session};
+use crate::tls::Tls;
+use crate::upstream::{Phase, Upstream};
+
+/// What has become of a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It is connected, and has the PROXY protocol's header if it is to have one.
+    Connected,
+    /// The TLS handshake is over.
+    Secured,
+    /// It has sent something, or closed its side.
+    Readable,
+    /// There is none any more, and the reason has been logged at level error.
+    Failed,
+}
+
+/// A module that makes its logins at backends itself.
+pub trait Authenticator: Handler {
+    /// Something has become of the backend. It has to be said how the login goes on,
+    /// by a method that takes the [`Login`].
+    fn backend(login: Login<'_, Self>, event: Event);
+}
+
+/// A session whose login at a backend is under way. Until that is over nobody reads
+/// what the client sends; a client that resets its connection ends the session.
+pub struct Login<'a, M> {
+    session: Session<'a, M>,
+}
+
+impl<'a, M: Authenticator> Session<'a, M> {
+    /// Begins a login with the attempt that is shown ([`Client::show_attempt`]). Gives
+    /// nothing if the session has ended, for the reasons of [`Session::authenticate`].
+    pub fn begin_login(self) -> Option<Login<'a, M>> {
+        let mut session = self.begin_attempt()?;
+        let connection = session.connection();
+        // SAFETY: the session is live, and has the attempt's buffer. What is done here
+        // is what ngx_mail_auth() does before it asks the auth server.
+        unsafe {
+            let raw = connection.session();
+            (*raw).args.nelts = 0;
+            (*raw).state = 0;
+            (*raw).login_attempt = (*raw).login_attempt.wrapping_add(1);
+            let read = connection.read();
+            if (*read).timer_set() != 0 {
+                ngx_del_timer(read);
+            }
+            (*read).handler = Some(client_event::<M>);
+        }
+        Some(Login { session })
+    }
+}
+
+impl<'a, M: Authenticator> Login<'a, M> {
+    /// # Safety
+    ///
+    /// `backend` is the connection to a backend of a live session, whose login was begun
+    /// and nothing else uses for `'a`.
+    unsafe fn of(backend: *mut ngx_connection_t) -> Self {
+        // SAFETY: the caller's promise; such a connection has its session as its data.
+        unsafe {
+            let session = (*backend).data.cast::<ngx_mail_session_t>();
+            Self { session: Session::from_raw((*session).connection) }
+        }
+    }
+
+    fn upstream(&mut self) -> Option<&mut Upstream> {
+        // SAFETY: the session is live, and `&mut self`.
+        unsafe { Place::<M>::upstream(self.session.connection().session()) }
+    }
+
+    /// nginx's pointer to the connection to the backend.
+    fn raw(&mut self) -> Option<NonNull<ngx_connection_t>> {
+        self.upstream().and_then(|upstream| NonNull::new(upstream.connection))
+    }
+
+    /// The configuration of the session's server.
+    pub fn conf(&self) -> &'a M::ServerConf {
+        self.session.conf()
+    }
+
+    /// The backend, if there is one, the client, and what the module keeps of the session.
+    pub fn parts(&mut self) -> (Option<Connected<'_, M>>, Connection<'_, M>, &mut M::State) {
+        let raw = self.raw();
+        let (connection, state) = self.session.parts();
+        // SAFETY: the session is live, and `&mut self`. The backend's connection is live
+        // as long as the upstream is in its place, which none but a method of the login
+        // takes away.
+        let backend =
+            raw.map(|raw| unsafe { Connected::new(Connection::new(connection.raw()), raw) });
+        (backend, connection, state)
+    }
+
+    /// Connects to a backend (ngx_mail_proxy_init()), in place of one that there was;
+    /// [`Authenticator::backend`] is called when that is done. It has a share of the
+    /// time that is left to the session: it is one of so many.
+    ///
+    /// # Errors
+    ///
+    /// It is known at once to be in vain, and has been logged.
+    pub fn connect(mut self, address: Address, shares: usize) -> Result<(), Self> {
+        self.drop_backend();
+        let connection = self.session.connection();
+        let boxed = connection.logged(Boxed::new(Upstream::new(address.peer())));
+        let Ok(upstream) = boxed else { return Err(self) };
+        connection.shown().upstream = Some(upstream);
+        let session = connection.session();
+        // SAFETY: the session is live, in a login, and has an upstream.
+        if !unsafe { connect::<M>(session) } {
+            self.drop_backend();
+            return Err(self);
+        }
+        let time = connection.time_left().checked_div(shares).unwrap_or(0);
+        if let Some(raw) = self.raw() {
+            // SAFETY: the connection is live, and its events are.
+            unsafe {
+                let (read, write) = ((*raw.as_ptr()).read, (*raw.as_ptr()).write);
+                (*read).handler = Some(backend_event::<M>);
+                (*write).handler = Some(backend_event::<M>);
+                ngx_add_timer(read, time);
+                // nginx's own handler was called where it is connected at once.
+                if (*write).ready() != 0 {
+                    ngx_post_event(write, &raw mut ngx_posted_events);
+                }
+                (*self.session.connection().read()).handler = Some(client_event::<M>);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the TLS handshake; [`Authenticator::backend`] is called when it is over.
+    ///
+    /// # Errors
+    ///
+    /// It has failed at once, and the reason has been logged.
+    pub fn secure(mut self, tls: &Tls) -> Result<(), Self> {
+        self.session.connection().set_action(c"SSL handshaking to upstream");
+        match self.handshake(tls) {
+            Some(rc) if rc == NGX_AGAIN as isize => Ok(()),
+            Some(rc) if rc == NGX_OK as isize => {
+                if let Some(raw) = self.raw() {
+                    // SAFETY: the connection is live, and its handshake is over; it is
+                    // this call that goes on with the session.
+                    unsafe { handshaked::<M>(raw.as_ptr()) };
+                }
+                Ok(())
+            }
+            _ => {
+                self.drop_backend();
+                Err(self)
+            }
+        }
+    }
+
+    /// Gives what ngx_ssl_handshake() does.
+    fn handshake(&mut self, tls: &Tls) -> Option<isize> {
+        let raw = self.raw()?.as_ptr();
+        let upstream = self.upstream()?;
+        // SAFETY: the connection is live and has no TLS yet; the upstream owns what
+        // OpenSSL makes of it. The peer, and what it has, is live as long as the
+        // configuration.
+        unsafe {
+            if (*raw).ssl.is_null() {
+                let flags = NGX_SSL_CLIENT as usize;
+                if ngx_ssl_create_connection(tls.as_ptr(), raw, flags) != NGX_OK as isize {
+                    return None;
+                }
+            }
+            let ssl = (*(*raw).ssl).connection;
+            upstream.ssl = ssl.cast();
+            tls.prepare(upstream.ssl).ok()?;
+            let session = upstream.peer.as_ref().session.get();
+            if tls.reuses_sessions() {
+                (*(*raw).ssl).save_session = Some(save_session::<M>);
+                if !session.is_null() && ngx_ssl_set_session(raw, session) != NGX_OK as isize {
+                    return None;
+                }
+            }
+            // Of two commands in a row the second would wait until the first is
+            // acknowledged, which takes the backend's delay.
+            if ngx_tcp_nodelay(raw) != NGX_OK as isize {
+                return None;
+            }
+            let rc = ngx_ssl_handshake(raw);
+            (*(*raw).ssl).handler = Some(handshaked::<M>);
+            Some(rc)
+        }
+    }
+
+    /// Says whether the backend is who it has to be, and logs at level error why it is
+    /// not.
+    pub fn verify(&mut self, tls: &Tls) -> bool {
+        let Some(upstream) = self.upstream() else { return false };
+        if upstream.ssl.is_null() {
+            return false;
+        }
+        // SAFETY: the upstream owns it, and its handshake is over.
+        let verified = unsafe { tls.verify(upstream.ssl) };
+        let Err(unverified) = verified else { return true };
+        // SAFETY: the peer is live as long as the configuration.
+        unsafe { upstream.peer.as_ref() }.keep_session(ptr::null_mut());
+        self.session
+            .connection()
+            .error_log()
+            .unverified(unverified.reason, unverified.expected.as_bytes());
+        false
+    }
+
+    /// Waits until the backend has sent something.
+    pub fn wait(mut self) {
+        let Some(raw) = self.raw() else { return self.session.close() };
+        // SAFETY: the connection is live, and its event is.
+        let rc = unsafe {
+            let read = (*raw.as_ptr()).read;
+            if (*read).ready() != 0 {
+                ngx_post_event(read, &raw mut ngx_posted_events);
+            }
+            ngx_handle_read_event(read, 0)
+        };
+        if rc != NGX_OK as isize {
+            self.session.close();
+        }
+    }
+
+    /// Goes back to the dialogue with the client, without a backend.
+    pub fn leave(mut self) -> Session<'a, M> {
+        self.drop_backend();
+        self.session.take_input();
+        self.session.connection().start_timer();
+        self.session
+    }
+
+    /// Closes.
+    pub fn close(self) {
+        self.session.close();
+    }
+
+    /// How long a line may be for [`Login::relay`], in bytes (`proxy_buffer`).
+    pub fn room(&mut self) -> usize {
+        // SAFETY: the session is live; what nginx has begun there stays until it is
+        // forgotten.
+        unsafe {
+            let proxy = (*self.session.connection().session()).proxy;
+            if proxy.is_null() || (*proxy).buffer.is_null() {
+                return 0;
+            }
+            let buffer = &*(*proxy).buffer;
+            buffer.end.addr().saturating_sub(buffer.start.addr())
+        }
+    }
+
+    /// Has nginx relay between client and backend: the client has logged in. It is sent
+    /// this line of the backend first. A session without an attempt is closed, and so is
+    /// that of a protocol whose relaying begins otherwise.
+    pub fn relay(mut self, line: Bytes) {
+        let raw = self.raw();
+        let shown = self.session.connection().present_attempt();
+        // SAFETY: the table is static.
+        let state = last_state(unsafe { (*M::protocol()).type_ });
+        let (Some(state), Some(raw), true) = (state, raw, shown) else {
+            return self.session.internal_error();
+        };
+        if let Some(attempt) = self.session.connection().shown().attempt.as_mut() {
+            attempt.wipe_secret();
+        }
+        if let Some(upstream) = self.upstream() {
+            upstream.line = Some(line);
+        }
+        // SAFETY: the session is live and has an upstream that is open; nginx takes the
+        // timer away without a look. An attempt is shown, with its buffer.
+        unsafe {
+            let read = (*raw.as_ptr()).read;
+            if (*read).timer_set() == 0 {
+                ngx_add_timer(read, 0);
+            }
+            let session = self.session.connection().session();
+            let buffer = (*session).buffer;
+            if (*buffer).pos == (*buffer).last {
+                (*buffer).pos = (*buffer).start;
+                (*buffer).last = (*buffer).start;
+            }
+            hand_over::<M>(session, state);
+        }
+    }
+
+    fn drop_backend(&mut self) {
+        let connection = self.session.connection();
+        connection.shown().upstream = None;
+        // SAFETY: the session is live, and has no upstream.
+        unsafe { forget(connection.session()) };
+    }
+
+    fn failed(mut self) {
+        self.drop_backend();
+        M::backend(self, Event::Failed);
+    }
+}
+
+/// The handler of both events of a backend.
+unsafe extern "C" fn backend_event<M: Authenticator>(event: *mut ngx_event_t) {
+    // SAFETY: connect() sets it on backends of sessions that are live; nginx does
+    // nothing more with the session after this call.
+    let mut login = unsafe { Login::<M>::of((*event).data.cast()) };
+    // SAFETY: as above.
+    let (closing, timed_out, written) = unsafe {
+        let raw = (*event).data.cast::<ngx_connection_t>();
+        ((*raw).close() != 0, (*event).timedout() != 0, (*event).write() != 0)
+    };
+    if login.session.connection().over() || closing {
+        return login.close();
+    }
+    if timed_out {
+        login.session.connection().error_log().error(NGX_ETIMEDOUT as _, c"upstream timed out");
+        return login.failed();
+    }
+    match login.upstream().map(|upstream| upstream.phase) {
+        Some(Phase::Connecting) => connecting(login),
+        Some(Phase::Open) if !written => M::backend(login, Event::Readable),
+        // SAFETY: the event is of a connection that is live.
+        _ => unsafe {
+            if ngx_handle_write_event(event, 0) != NGX_OK as isize {
+                login.close();
+            }
+        },
+    }
+}
+
+/// Goes on to connect.
+fn connecting<M: Authenticator>(mut login: Login<'_, M>) {
+    let Some(raw) = login.raw() else { return login.failed() };
+    // SAFETY: the connection is live.
+    let error = unsafe { take_error(raw.as_ptr()) };
+    if error != 0 {
+        login.session.connection().error_log().error(error, c"connect() failed");
+        return login.failed();
+    }
+    // SAFETY: the connection and its session are live, with nginx's own context.
+    let (done, waiting) = unsafe {
+        let (read, write) = ((*raw.as_ptr()).read, (*raw.as_ptr()).write);
+        if (*write).ready() == 0 {
+            (ngx_handle_read_event(read, 0) == NGX_OK as isize, true)
+        } else {
+            let session = login.session.connection().session();
+            let sent = (*(*session).proxy).proxy_protocol == 0 || send_header::<M>(session);
+            (sent, sent && (*(*session).proxy).proxy_protocol != 0)
+        }
+    };
+    if !done {
+        return login.failed();
+    }
+    if waiting {
+        return;
+    }
+    if let Some(upstream) = login.upstream() {
+        upstream.phase = Phase::Open;
+    }
+    M::backend(login, Event::Connected);
+}
+
+/// The handler of a TLS handshake that is over.
+unsafe extern "C" fn handshaked<M: Authenticator>(raw: *mut ngx_connection_t) {
+    // SAFETY: as in backend_event(); handshake() sets it.
+    let mut login = unsafe { Login::<M>::of(raw) };
+    // SAFETY: the connection is live, and in TLS.
+    let (done, timed_out) = unsafe {
+        (*(*raw).read).handler = Some(backend_event::<M>);
+        (*(*raw).write).handler = Some(backend_event::<M>);
+        ((*(*raw).ssl).handshaked() != 0, (*(*raw).read).timedout() != 0)
+    };
+    if done {
+        return M::backend(login, Event::Secured);
+    }
+    // Else nginx has logged it.
+    if timed_out {
+        login.session.connection().error_log().error(NGX_ETIMEDOUT as _, c"upstream timed out");
+    }
+    login.failed();
+}
+
+/// Keeps a TLS session to use it again (ngx_ssl_get_session()).
+unsafe extern "C" fn save_session<M: Authenticator>(raw: *mut ngx_connection_t) {
+    // SAFETY: handshake() sets it on backends of sessions that are live, as long as
+    // there is an upstream; the peer is live as long as the configuration, and owns
+    // the session from here on.
+    unsafe {
+        if let Some(upstream) = Place::<M>::upstream((*raw).data.cast()) {
+            let session = ngx_ssl_get_session(raw);
+            if !session.is_null() {
+                upstream.peer.as_ref().keep_session(session);
+            }
+        }
+    }
+}
+
+/// The handler of the client's read event.
+unsafe extern "C" fn client_event<M: Authenticator>(event: *mut ngx_event_t) {
+    // SAFETY: begin_login() sets it on sessions that are live; nginx does nothing more
+    // with the session after this call.
+    let mut session: Session<'_, M> = unsafe { Session::from_event(event) };
+    if session.connection().over() {
+        return session.close();
+    }
+    // SAFETY: the connection is live, and so is its event.
+    let (error, rc) =
+        unsafe { (take_error(session.connection().as_ptr()), ngx_handle_read_event(event, 0)) };
+    if error != 0 {
+        session.connection().error_log().info(error, c"client closed connection during login");
+        return session.close();
+    }
+    if rc != NGX_OK as isize {
+        session.close();
+    }
+}

@@ -1,0 +1,176 @@
+//! The hand-over to nginx's relay, and TLS to the backend while it relays.
+//!
+//! nginx's relay knows nothing of TLS to a backend: it reads and writes through
+//! `recv` and `send` of the connection, which TLS has made its own, and closes the
+//! descriptor. It is here that close_notify goes before.
+
+use nginx_sys::{NGX_ERROR, ngx_connection_t, ngx_recv_pt, u_char};
+
+use crate::bindings::ngx_mail_session_t;
+use crate::heap::Bytes;
+use crate::place::Place;
+use crate::registered::Registered;
+use crate::upstream::Phase;
+
+/// Has nginx read the upstream's `line` from the backend, and relay from then on. What
+/// the upstream has beyond TLS goes with it.
+///
+/// # Safety
+///
+/// `session` is live, has a [`Place`] and an upstream that is open, whose timer for
+/// reading is set, and an attempt that nginx is shown. It may be gone afterwards.
+pub(crate) unsafe fn hand_over<M: Registered>(session: *mut ngx_mail_session_t, state: usize) {
+    // SAFETY: the caller's promise; nginx's handler of the read event is its own.
+    unsafe {
+        let Some(upstream) = Place::<M>::upstream(session) else { return };
+        let connection = upstream.connection;
+        let Some(read) = upstream.read else { return };
+        upstream.phase = Phase::Relayed;
+        upstream.receive = (*connection).recv;
+        (*connection).recv = Some(receive_line::<M>);
+        (*session).mail_state = state;
+        read((*connection).read);
+    }
+}
+
+/// `recv` of the backend, for once.
+unsafe extern "C" fn receive_line<M: Registered>(
+    connection: *mut ngx_connection_t,
+    memory: *mut u_char,
+    size: usize,
+) -> isize {
+    // SAFETY: hand_over() sets it for a session as it is promised one; nginx gives as
+    // much memory as it says.
+    unsafe {
+        let session = (*connection).data.cast::<ngx_mail_session_t>();
+        let Some(upstream) = Place::<M>::upstream(session) else { return NGX_ERROR as isize };
+        let line = upstream.line.take();
+        let line = line.as_ref().map_or(&[][..], Bytes::as_slice);
+        let line = line.get(..size).unwrap_or(line);
+        memory.copy_from_nonoverlapping(line.as_ptr(), line.len());
+
+        if upstream.ssl.is_null() {
+            (*connection).recv = upstream.receive;
+            (*Place::<M>::of(session, M::ctx_index())).shown.upstream = None;
+        } else {
+            watch::<M>(session, connection);
+        }
+        isize::try_from(line.len()).unwrap_or(0)
+    }
+}
+
+/// Looks for the end of client and backend from now on.
+///
+/// # Safety
+///
+/// `session` is live, has a [`Place`] and an upstream in TLS, over `connection`.
+unsafe fn watch<M: Registered>(
+    session: *mut ngx_mail_session_t,
+    connection: *mut ngx_connection_t,
+) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let Some(upstream) = Place::<M>::upstream(session) else { return };
+        let client = (*session).connection;
+        upstream.send = (*connection).send;
+        upstream.client_receive = (*client).recv;
+        upstream.client_send = (*client).send;
+        (*connection).recv = Some(receive::<M>);
+        (*connection).send = Some(send::<M>);
+        (*client).recv = Some(client_receive::<M>);
+        (*client).send = Some(client_send::<M>);
+    }
+}
+
+/// `recv` of the backend. Its end is answered; an error has left nothing to be said.
+unsafe extern "C" fn receive<M: Registered>(
+    connection: *mut ngx_connection_t,
+    memory: *mut u_char,
+    size: usize,
+) -> isize {
+    // SAFETY: watch() sets it for a session as it is promised one, which is live while
+    // nginx relays.
+    unsafe {
+        let Some(upstream) = Place::<M>::upstream((*connection).data.cast()) else {
+            return NGX_ERROR as isize;
+        };
+        let n = call(upstream.receive, connection, memory, size);
+        if n == 0 {
+            upstream.end_tls();
+        }
+        n
+    }
+}
+
+/// `send` of the backend. nginx closes it behind the last bytes of a client that has
+/// ended.
+unsafe extern "C" fn send<M: Registered>(
+    connection: *mut ngx_connection_t,
+    bytes: *mut u_char,
+    size: usize,
+) -> isize {
+    // SAFETY: as in receive().
+    unsafe {
+        let session = (*connection).data.cast::<ngx_mail_session_t>();
+        let Some(upstream) = Place::<M>::upstream(session) else { return NGX_ERROR as isize };
+        let n = call(upstream.send, connection, bytes, size);
+        if usize::try_from(n) == Ok(size) && (*(*(*session).connection).read).eof() != 0 {
+            upstream.end_tls();
+        }
+        n
+    }
+}
+
+/// `recv` of the client. nginx closes the backend at its end, once the client's bytes
+/// have gone there.
+unsafe extern "C" fn client_receive<M: Registered>(
+    client: *mut ngx_connection_t,
+    memory: *mut u_char,
+    size: usize,
+) -> isize {
+    // SAFETY: as in receive(); nginx has set a buffer for the client's bytes.
+    unsafe {
+        let session = (*client).data.cast::<ngx_mail_session_t>();
+        let Some(upstream) = Place::<M>::upstream(session) else { return NGX_ERROR as isize };
+        let n = call(upstream.client_receive, client, memory, size);
+        let buffer = (*session).buffer;
+        let ended = n == 0 || n == NGX_ERROR as isize;
+        if ended && !buffer.is_null() && (*buffer).pos == (*buffer).last {
+            upstream.end_tls();
+        }
+        n
+    }
+}
+
+/// `send` of the client. nginx closes the session at an error.
+unsafe extern "C" fn client_send<M: Registered>(
+    client: *mut ngx_connection_t,
+    bytes: *mut u_char,
+    size: usize,
+) -> isize {
+    // SAFETY: as in receive().
+    unsafe {
+        let Some(upstream) = Place::<M>::upstream((*client).data.cast()) else {
+            return NGX_ERROR as isize;
+        };
+        let n = call(upstream.client_send, client, bytes, size);
+        if n == NGX_ERROR as isize {
+            upstream.end_tls();
+        }
+        n
+    }
+}
+
+/// # Safety
+///
+/// `function` is one that nginx has set on the connection, which is live; the memory
+/// is as long as `size` says.
+unsafe fn call(
+    function: ngx_recv_pt,
+    connection: *mut ngx_connection_t,
+    memory: *mut u_char,
+    size: usize,
+) -> isize {
+    // SAFETY: the caller's promise.
+    function.map_or(NGX_ERROR as isize, |function| unsafe { function(connection, memory, size) })
+}

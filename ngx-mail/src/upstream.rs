@@ -1,0 +1,98 @@
+//! The connection to a backend, from ngx_mail_proxy_init() until nginx relays.
+
+use core::ffi::c_int;
+use core::ptr::{self, NonNull};
+
+use nginx_sys::{
+    ERR_clear_error, SSL, SSL_RECEIVED_SHUTDOWN, SSL_SENT_SHUTDOWN, SSL_free, SSL_set_shutdown,
+    SSL_shutdown, ngx_close_connection, ngx_connection_t, ngx_event_handler_pt, ngx_recv_pt,
+    ngx_send_pt,
+};
+
+use crate::address::Peer;
+use crate::heap::Bytes;
+
+/// A connection to a backend. It is closed with this, unless nginx relays, which
+/// closes it itself.
+pub(crate) struct Upstream {
+    /// Null while there is none.
+    pub connection: *mut ngx_connection_t,
+    pub phase: Phase,
+    /// Live as long as the configuration.
+    pub peer: NonNull<Peer>,
+    /// Null, or owned here: nginx frees that of a client alone.
+    pub ssl: *mut SSL,
+    /// nginx's own handlers.
+    pub read: ngx_event_handler_pt,
+    pub write: ngx_event_handler_pt,
+    /// Those functions in whose place relay.rs has put others.
+    pub receive: ngx_recv_pt,
+    pub send: ngx_send_pt,
+    pub client_receive: ngx_recv_pt,
+    pub client_send: ngx_send_pt,
+    /// What nginx is to read first when it relays.
+    pub line: Option<Bytes>,
+    /// Whether nginx has failed, and closed the connection.
+    pub failed: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// It is being made, and the PROXY protocol's header sent.
+    Connecting,
+    /// It is there.
+    Open,
+    /// nginx relays.
+    Relayed,
+}
+
+impl Upstream {
+    /// None yet, to this address.
+    pub const fn new(peer: NonNull<Peer>) -> Self {
+        Self {
+            connection: ptr::null_mut(),
+            phase: Phase::Connecting,
+            peer,
+            ssl: ptr::null_mut(),
+            read: None,
+            write: None,
+            receive: None,
+            send: None,
+            client_receive: None,
+            client_send: None,
+            line: None,
+            failed: false,
+        }
+    }
+
+    /// Ends TLS with close_notify, if it has begun. Nothing can be sent behind it.
+    pub fn end_tls(&mut self) {
+        // SAFETY: what is owned here is live; nginx does not read an error of its in
+        // the queue, which it would take for a fault of its own.
+        unsafe {
+            if !self.ssl.is_null() && (*(*self.connection).ssl).handshaked() != 0 {
+                SSL_shutdown(self.ssl);
+                ERR_clear_error();
+            }
+        }
+    }
+}
+
+impl Drop for Upstream {
+    fn drop(&mut self) {
+        if !self.connection.is_null() && self.phase != Phase::Relayed {
+            self.end_tls();
+            // SAFETY: it was connected, and nobody has closed it.
+            unsafe { ngx_close_connection(self.connection) };
+        }
+        if !self.ssl.is_null() {
+            // SAFETY: it is owned here. Its descriptor may be closed, and another's by
+            // now: nothing is sent. Without the flags OpenSSL would not use the
+            // session again.
+            unsafe {
+                SSL_set_shutdown(self.ssl, (SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) as c_int);
+                SSL_free(self.ssl);
+            }
+        }
+    }
+}
