@@ -4,10 +4,19 @@ use core::ffi::CStr;
 
 use ngx_mail::client::Client;
 use ngx_mail::cycle::Cycle;
+use ngx_mail::heap::{Boxed, Bytes};
+use ngx_mail::login::{self, Authenticator, Event};
 use ngx_mail::session::{Handler, Session};
+use ngx_mail::tls::Tls;
+use pop3::reply;
 
+use crate::backend;
+use crate::backend::login::Login;
+use crate::backend::route::Route;
 use crate::client::dialogue;
 use crate::client::state::Next;
+use crate::conf::backend::Ssl;
+use crate::conf::terminated;
 use crate::module::Pop3;
 
 const ANNOUNCEMENT: &CStr = terminated(concat!(
@@ -22,13 +31,6 @@ const REPLACED: &CStr = terminated(concat!(
     env!("CARGO_PKG_VERSION"),
     ", loaded before, serves POP3 until nginx is restarted or upgraded on the fly (USR2)\0"
 ));
-
-const fn terminated(text: &'static str) -> &'static CStr {
-    match CStr::from_bytes_with_nul(text.as_bytes()) {
-        Ok(text) => text,
-        Err(_) => c"",
-    }
-}
 
 impl Handler for Pop3 {
     /// Sends the greeting.
@@ -98,9 +100,121 @@ fn go_on(session: Session<'_, Pop3>, next: Next) {
 
 fn authenticate(mut session: Session<'_, Pop3>) {
     let (mut connection, state) = session.parts();
-    match dialogue::hand_on(&mut connection, state) {
-        Ok(()) => session.authenticate(),
-        Err(_) => fail(session),
+    if dialogue::hand_on(&mut connection, state).is_err() {
+        return fail(session);
+    }
+    if connection.conf().backend.is_some() {
+        log_in(session);
+    } else {
+        session.authenticate();
+    }
+}
+
+/// Begins a login at a backend.
+fn log_in(mut session: Session<'_, Pop3>) {
+    let (connection, state) = session.parts();
+    let Some(route) = Route::of(connection.conf(), None) else { return fail(session) };
+    let login = Login::new(route.options, route.addresses.take_turn()).and_then(Boxed::new);
+    let Ok(login) = connection.logged(login) else { return fail(session) };
+    state.login = Some(login);
+    if let Some(login) = session.begin_login() {
+        connect(login);
+    }
+}
+
+/// Connects to the next address, or tells the client that there is none.
+fn connect(mut login: login::Login<'_, Pop3>) {
+    loop {
+        let (_, connection, state) = login.parts();
+        let next = Route::of(connection.conf(), None)
+            .filter(|_| connection.has_time())
+            .zip(state.login.as_deref_mut())
+            .and_then(|(route, login)| login.next_address(route.addresses));
+        let Some((address, left)) = next else { return refuse(login, reply::UNAVAILABLE) };
+        login = match login.connect(address, left) {
+            Ok(()) => return,
+            Err(login) => login,
+        };
+    }
+}
+
+impl Authenticator for Pop3 {
+    fn backend(mut login: login::Login<'_, Self>, event: Event) {
+        let route = Route::of(login.conf(), None);
+        match (event, route.and_then(|route| route.tls)) {
+            (Event::Connected, Some((Ssl::On, tls))) => secure(login, tls),
+            (Event::Connected, _) => login.wait(),
+            (Event::Secured, Some((ssl, tls))) if login.verify(tls) => match ssl {
+                Ssl::StartTls => go_on_with_backend(login, event),
+                _ => login.wait(),
+            },
+            (Event::Readable, _) => go_on_with_backend(login, event),
+            (Event::Secured | Event::Failed, _) => next_backend(login),
+        }
+    }
+}
+
+/// Makes the TLS handshake with a backend.
+fn secure(login: login::Login<'_, Pop3>, tls: &Tls) {
+    if let Err(login) = login.secure(tls) {
+        next_backend(login);
+    }
+}
+
+/// Takes a step of the dialogue with a backend.
+fn go_on_with_backend(mut login: login::Login<'_, Pop3>, event: Event) {
+    let conf = login.conf();
+    let (backend, connection, state) = login.parts();
+    let route = Route::of(conf, connection.attempt());
+    let (Some(mut backend), Some(route), Some(kept)) = (backend, route, state.login.as_deref_mut())
+    else {
+        return fail(login.leave());
+    };
+    let tls = route.tls;
+    match backend::dialogue::step(event, &mut backend, &connection, kept, &route) {
+        backend::dialogue::Next::Wait => login.wait(),
+        backend::dialogue::Next::StartTls => match tls {
+            Some((_, tls)) => secure(login, tls),
+            None => fail(login.leave()),
+        },
+        backend::dialogue::Next::Relay(line) => relay(login, line),
+        backend::dialogue::Next::Refuse(reply) => refuse(login, reply.as_slice()),
+        backend::dialogue::Next::Fail => next_backend(login),
+        backend::dialogue::Next::NoMemory => fail(login.leave()),
+    }
+}
+
+/// Goes on with another backend, if the last one has not been told who logs in.
+fn next_backend(mut login: login::Login<'_, Pop3>) {
+    let (_, _, state) = login.parts();
+    match &state.login {
+        Some(state) if state.dialogue.replaceable() => connect(login),
+        _ => refuse(login, reply::UNAVAILABLE),
+    }
+}
+
+/// Has nginx relay, and send the client the line first; that may be too long for it.
+fn relay(mut login: login::Login<'_, Pop3>, line: Bytes) {
+    let room = login.room();
+    let (_, connection, state) = login.parts();
+    state.login = None;
+    let fits = line.as_slice().len() <= room;
+    let line = if fits { Ok(line) } else { connection.copy(reply::OK) };
+    match line {
+        Ok(line) => login.relay(line),
+        Err(_) => fail(login.leave()),
+    }
+}
+
+/// Tells the client that its login has failed, and goes on with it.
+fn refuse(login: login::Login<'_, Pop3>, reply: &[u8]) {
+    let mut session = login.leave();
+    let (mut connection, state) = session.parts();
+    state.login = None;
+    let conf = connection.conf();
+    match dialogue::refuse(connection.reborrow(), conf, state, reply) {
+        Next::Read => resume(session),
+        next => go_on(session, next),
     }
 }
 

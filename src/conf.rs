@@ -1,7 +1,12 @@
 //! The configuration of a server: what it allows, and the replies made of it.
 
+pub mod backend;
 #[cfg(not(test))]
 pub mod directives;
+#[cfg(not(test))]
+pub mod proxy;
+
+use core::ffi::CStr;
 
 use ngx_mail::conf::{Conf, Refused, Server, StartTls};
 use ngx_mail::text::{Text, Texts};
@@ -9,6 +14,8 @@ use pop3::challenge::{self, UnfitName};
 use pop3::{Capabilities, Methods, Policy, capability};
 
 use crate::client::output::LONGEST_REPLY;
+
+use backend::{Backend, Settings};
 
 /// The default of `pop3_client_buffer`, in bytes.
 const CLIENT_BUFFER: usize = 4096;
@@ -26,10 +33,13 @@ pub struct ServerConf {
     capabilities: Option<Texts>,
     client_buffer: Option<usize>,
     max_commands: Option<usize>,
+    settings: Settings,
 
     /// What the server allows.
     pub policy: Policy,
     replies: Replies,
+    /// Where logins go, if the auth server is not to say it.
+    pub backend: Option<Backend>,
 }
 
 /// Those that depend on nothing but the configuration.
@@ -46,6 +56,8 @@ impl Default for ServerConf {
             capabilities: None,
             client_buffer: None,
             max_commands: None,
+            settings: Settings::default(),
+            backend: None,
             policy: Policy {
                 methods: Methods::default(),
                 starttls: pop3::StartTls::Off,
@@ -116,9 +128,10 @@ impl ngx_mail::conf::ServerConf for ServerConf {
         let name = server.name.as_bytes();
         self.policy = self.policy(parent, &server);
         check_name(cf, name, &self.policy.methods)?;
+        self.backend = self.settings.merge(&parent.settings, cf, &self.policy.methods)?;
 
         let names = self.capabilities.as_ref().or(parent.capabilities.as_ref());
-        self.replies = make_replies(cf, names, &self.policy)?;
+        self.replies = make_replies(cf, names, &self.policy, self.backend.is_some())?;
         let methods = &self.policy.methods;
         let challenge = if methods.apop || methods.cram_md5 { name.len() } else { 0 };
         check_length(cf, &self.replies, challenge)
@@ -129,13 +142,14 @@ fn make_replies(
     cf: &mut Conf<'_>,
     names: Option<&Texts>,
     policy: &Policy,
+    auth_response_code: bool,
 ) -> Result<Replies, Refused> {
     let default = if names.is_none() { &capability::DEFAULT[..] } else { &[] };
     let list = &Capabilities {
         names: default.iter().copied().chain(names.into_iter().flat_map(Texts::iter)),
         methods: &policy.methods,
         starttls: policy.starttls,
-        auth_response_code: false,
+        auth_response_code,
     };
 
     let capabilities = |tls| move |put: &mut dyn FnMut(&[u8])| list.write(tls, put);
@@ -194,4 +208,12 @@ fn before_control(value: &[u8]) -> &[u8] {
 /// A limit on what a session counts: it never counts to more than this.
 fn limit(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
+}
+
+/// A text that ends with a NUL.
+pub const fn terminated(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => c"",
+    }
 }

@@ -3,12 +3,14 @@
 //!
 //! The `pop3` crate knows the protocol and `ngx-mail` knows nginx. Here,
 //! [`callbacks`] is what nginx's event loop calls, [`client`] has the dialogue with a
-//! client, [`conf`] the configuration with its directives, and [`module`] the tables by
-//! which nginx finds it all.
+//! client and [`backend`] that with a backend, [`conf`] the configuration with its
+//! directives, and [`module`] the tables by which nginx finds it all.
 
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+#[forbid(unsafe_code)]
+mod backend;
 #[cfg(not(test))]
 #[forbid(unsafe_code)]
 mod callbacks;

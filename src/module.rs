@@ -7,6 +7,12 @@ use ngx_mail::{Kind, Protocol};
 use crate::client::state::State;
 use crate::conf::ServerConf;
 use crate::conf::directives::{Auth, CapabilityList, ClientBuffer, MaxCommands};
+use crate::conf::proxy::{
+    AuthHttp, ProxyPass, ProxySsl, ProxySslCertificate, ProxySslCertificateKey, ProxySslCiphers,
+    ProxySslCrl, ProxySslName, ProxySslPasswordFile, ProxySslProtocols, ProxySslServerName,
+    ProxySslSessionReuse, ProxySslTrustedCertificate, ProxySslVerify, ProxySslVerifyDepth,
+    ProxyXclient,
+};
 
 /// The module.
 pub struct Pop3;
@@ -28,7 +34,28 @@ ngx_mail::module! {
             certificate_error: c"-ERR SSL certificate error\r\n",
             no_certificate: c"-ERR No required SSL certificate\r\n",
         },
-        directives: [Auth, CapabilityList, ClientBuffer, MaxCommands],
+        directives: [
+            Auth,
+            CapabilityList,
+            ClientBuffer,
+            MaxCommands,
+            ProxyPass,
+            ProxySsl,
+            ProxySslCertificate,
+            ProxySslCertificateKey,
+            ProxySslCiphers,
+            ProxySslCrl,
+            ProxySslName,
+            ProxySslPasswordFile,
+            ProxySslProtocols,
+            ProxySslServerName,
+            ProxySslSessionReuse,
+            ProxySslTrustedCertificate,
+            ProxySslVerify,
+            ProxySslVerifyDepth,
+            ProxyXclient,
+            AuthHttp,
+        ],
     }
 }
 

@@ -25,3 +25,6 @@ pub const CHALLENGE_PREFIX: &[u8] = b"+ ";
 
 /// The end of a line.
 pub const CRLF: &[u8] = b"\r\n";
+
+/// The reply to a login where no backend can be logged in at (RFC 3206, section 4).
+pub const UNAVAILABLE: &[u8] = b"-ERR [SYS/TEMP] mail server is not available\r\n";

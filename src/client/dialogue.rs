@@ -96,6 +96,27 @@ fn put_ahead(client: &mut impl Client, input: &Bytes) -> Result<(), NoMemory> {
     Ok(())
 }
 
+/// Tells the client that its login has failed, with this reply. The session goes on
+/// then, unless a limit is reached or its time is over.
+pub fn refuse(client: impl Client, conf: &ServerConf, state: &mut State, reply: &[u8]) -> Next {
+    send_refusal(client, conf, state, reply).unwrap_or_else(Next::from)
+}
+
+fn send_refusal(
+    mut client: impl Client,
+    conf: &ServerConf,
+    state: &mut State,
+    reply: &[u8],
+) -> Result<Next, Fault> {
+    let over = !client.restart_timer();
+    let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
+    let (_, memory) = lease.memory(None)?;
+    let mut server = Server::new(client, conf, &mut state.kept, memory);
+    server.refuse_login(&mut state.pop3, reply, over);
+
+    Ok(server.next())
+}
+
 /// Forgets what was learnt before TLS (RFC 2595, section 4).
 pub fn forget(client: &mut impl Client, state: &mut State) {
     client.hide_login();

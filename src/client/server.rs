@@ -61,6 +61,19 @@ impl<'s, C: Client> Server<'s, C> {
         Ok(())
     }
 
+    /// Sends the reply to a login that has failed, and counts it. The session ends
+    /// behind it if it was the last one, or if its time is over.
+    pub fn refuse_login(&mut self, session: &mut pop3::Session, reply: &[u8], over: bool) {
+        self.output.push(reply);
+        if session.count_error(&self.conf.policy) {
+            self.client.log(c"client failed to log in too often", None);
+            self.next = Next::Close;
+        } else if over {
+            self.next = Next::Close;
+        }
+        self.send_at_once();
+    }
+
     /// Answers the lines at the head of `input` until something else is to be
     /// done, and sends the replies. Gives the input that is not answered.
     #[inline(always)]

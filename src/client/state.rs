@@ -1,7 +1,9 @@
 //! What is kept of a session between events.
 
 use ngx_mail::error::Fault;
-use ngx_mail::heap::Bytes;
+use ngx_mail::heap::{Boxed, Bytes};
+
+use crate::backend::login::Login;
 
 /// What is kept of a session between events. Memory is held only while it is
 /// needed: an idle session has none beyond this.
@@ -11,6 +13,8 @@ pub struct State {
     pub pop3: pop3::Session,
     /// What goes with it.
     pub kept: Kept,
+    /// The login at a backend that is under way.
+    pub login: Option<Boxed<Login>>,
 }
 
 /// What the dialogue has left behind. A login that was begun, an attempt and unsent

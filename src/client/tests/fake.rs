@@ -9,6 +9,7 @@ use std::vec::Vec;
 
 use ngx_mail::attempt::Attempt;
 use ngx_mail::client::{Client, Received};
+use ngx_mail::endpoint::{Endpoint, Short};
 use ngx_mail::error::{Fault, NoMemory};
 use ngx_mail::heap::Bytes;
 use pop3::{Methods, Policy, StartTls};
@@ -171,6 +172,18 @@ impl Client for &mut Fake {
 
     fn tls(&self) -> bool {
         self.tls
+    }
+
+    fn client_endpoint(&self) -> Option<Endpoint> {
+        Some(Endpoint { address: Short::new(b"192.0.2.1"), port: Short::new(b"4321") })
+    }
+
+    fn server_endpoint(&self) -> Option<Endpoint> {
+        None
+    }
+
+    fn name(&self) -> Short {
+        Short::new(b"7-8")
     }
 
     fn ready(&self) -> bool {

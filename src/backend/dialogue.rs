@@ -1,0 +1,178 @@
+//! From a backend's socket to the `pop3` crate and back.
+
+use core::ffi::CStr;
+
+use ngx_mail::backend::Backend;
+use ngx_mail::client::{Client, Received};
+use ngx_mail::endpoint::Endpoint;
+use ngx_mail::error::{Fault, NoMemory};
+use ngx_mail::heap::Bytes;
+use ngx_mail::login::Event;
+use pop3::ResponseCode;
+use pop3::backend::{self as protocol, Command, Facts, Step, Xclient};
+
+use super::login::Login;
+use super::route::Route;
+
+/// How a login goes on.
+pub enum Next {
+    /// When the backend has sent more.
+    Wait,
+    /// With the TLS handshake.
+    StartTls,
+    /// The client is logged in, and is to be sent this line of the backend.
+    Relay(Bytes),
+    /// The credentials are refused, which the client is to be told with this reply.
+    Refuse(Bytes),
+    /// There can be no login at this backend. The reason has been logged.
+    Fail,
+    /// There is no memory.
+    NoMemory,
+}
+
+/// Goes on at an event of the backend, by one step.
+pub fn step(
+    event: Event,
+    backend: &mut impl Backend,
+    client: &impl Client,
+    login: &mut Login,
+    route: &Route<'_, '_>,
+) -> Next {
+    let next = match event {
+        Event::Secured => secured(backend, client, login, route),
+        _ => read(backend, client, login, route),
+    };
+    next.unwrap_or_else(|fault| match fault {
+        Fault::Broken => Next::Fail,
+        Fault::NoMemory => Next::NoMemory,
+    })
+}
+
+/// Takes what the backend has sent, and answers it.
+fn read(
+    backend: &mut impl Backend,
+    client: &impl Client,
+    login: &mut Login,
+    route: &Route<'_, '_>,
+) -> Result<Next, Fault> {
+    backend.set_action(c"reading response from upstream");
+    client.logged(login.make_room())?;
+    match backend.receive(login.input.room())? {
+        Received::Bytes(count) => login.input.grow(count),
+        Received::Nothing => return Ok(Next::Wait),
+        Received::End => {
+            backend.log_error(c"upstream closed connection", b"");
+            return Ok(Next::Fail);
+        }
+    }
+
+    let greeted = login.dialogue.greeted();
+    let next = match login.dialogue.next(login.input.as_slice()) {
+        Step::Wait => return Ok(Next::Wait),
+        Step::StartTls => Next::StartTls,
+        Step::LoggedIn(line) => Next::Relay(client.copy(line)?),
+        Step::Refused(code, text) => {
+            backend.log_info(c"upstream refused login", text);
+            let text = if backend.passes_error_message() { text } else { b"" };
+            Next::Refuse(refusal(client, code, text)?)
+        }
+        Step::Broken(broken, text) => {
+            backend.log_error(broken.log_text(), text);
+            return Ok(Next::Fail);
+        }
+        Step::Send(command) => {
+            if !greeted {
+                // It has spent its share of the time that there is for all.
+                backend.set_timer(1);
+            }
+            send(backend, client, login, route, command)?;
+            Next::Wait
+        }
+    };
+    login.input.clear();
+
+    Ok(next)
+}
+
+/// Goes on in TLS, where STLS was sent before.
+fn secured(
+    backend: &mut impl Backend,
+    client: &impl Client,
+    login: &mut Login,
+    route: &Route<'_, '_>,
+) -> Result<Next, Fault> {
+    let command = login.dialogue.secured();
+    send(backend, client, login, route, command)?;
+
+    Ok(Next::Wait)
+}
+
+fn send(
+    backend: &mut impl Backend,
+    client: &impl Client,
+    login: &Login,
+    route: &Route<'_, '_>,
+    command: Command,
+) -> Result<(), Fault> {
+    backend.set_action(action(command));
+    if command == Command::User && login.dialogue.lacks_xclient() {
+        backend.log_info(c"upstream does not offer XCLIENT: it is not told of the client", b"");
+    }
+    let line = match command {
+        Command::Xclient => xclient_line(client, route),
+        command => command_line(client, command, route, None),
+    };
+
+    backend.send(line?.as_slice())
+}
+
+fn xclient_line(client: &impl Client, route: &Route<'_, '_>) -> Result<Bytes, NoMemory> {
+    let (from, to, session) = (client.client_endpoint(), client.server_endpoint(), client.name());
+    let xclient = Xclient {
+        client: from.as_ref().map(endpoint),
+        server: to.as_ref().map(endpoint),
+        session: session.as_bytes(),
+        tls: client.tls(),
+    };
+
+    command_line(client, Command::Xclient, route, Some(xclient))
+}
+
+fn endpoint(endpoint: &Endpoint) -> protocol::Endpoint<'_> {
+    protocol::Endpoint { address: endpoint.address.as_bytes(), port: endpoint.port.as_bytes() }
+}
+
+/// The command with its CRLF: it is wiped when it has gone.
+fn command_line(
+    client: &impl Client,
+    command: Command,
+    route: &Route<'_, '_>,
+    xclient: Option<Xclient<'_>>,
+) -> Result<Bytes, NoMemory> {
+    let facts = Facts { login: route.login, secret: route.secret, xclient };
+    gather(client, |put| command.write(&facts, put))
+}
+
+fn refusal(client: &impl Client, code: ResponseCode, text: &[u8]) -> Result<Bytes, NoMemory> {
+    gather(client, |put| code.write(text, put))
+}
+
+/// What is written piece by piece. `write` is called twice.
+fn gather(client: &impl Client, write: impl Fn(&mut dyn FnMut(&[u8]))) -> Result<Bytes, NoMemory> {
+    let mut length = 0_usize;
+    write(&mut |piece| length = length.saturating_add(piece.len()));
+    let mut line = client.allocate(length)?;
+    let mut done = Ok(());
+    write(&mut |piece| done = done.and(line.append(piece)));
+
+    done.map(|()| line)
+}
+
+const fn action(command: Command) -> &'static CStr {
+    match command {
+        Command::Stls => c"sending STLS to upstream",
+        Command::Xclient => c"sending XCLIENT to upstream",
+        Command::User => c"sending user name to upstream",
+        Command::Pass => c"sending password to upstream",
+    }
+}

@@ -1,0 +1,63 @@
+//! What is kept of a login at a backend while it is under way.
+
+use ngx_mail::address::{Address, Addresses};
+use ngx_mail::error::NoMemory;
+use ngx_mail::heap::Bytes;
+use pop3::backend::{Dialogue, MAX_LINE, Options};
+
+/// Room for the line of a backend in bytes: few need more.
+const LINE: usize = 256;
+
+/// A login at a backend.
+pub struct Login {
+    /// Where it stands.
+    pub dialogue: Dialogue,
+    /// What the backend has sent in its turn.
+    pub input: Bytes,
+    options: Options,
+    /// The address to begin with, and how many have been tried.
+    first: usize,
+    tried: usize,
+}
+
+impl Login {
+    /// Begins one that is to try the addresses from `first` on.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn new(options: Options, first: usize) -> Result<Self, NoMemory> {
+        Ok(Self {
+            dialogue: Dialogue::new(options),
+            input: Bytes::with_capacity(LINE)?,
+            options,
+            first,
+            tried: 0,
+        })
+    }
+
+    /// The next address to be tried, and how many are left with it.
+    pub fn next_address(&mut self, addresses: &Addresses) -> Option<(Address, usize)> {
+        let left = addresses.count().checked_sub(self.tried).filter(|&left| left > 0)?;
+        let index = self.first.wrapping_add(self.tried);
+        self.tried = self.tried.saturating_add(1);
+        self.dialogue = Dialogue::new(self.options);
+        self.input.clear();
+
+        Some((addresses.get(index), left))
+    }
+
+    /// Makes room for more of a line.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn make_room(&mut self) -> Result<(), NoMemory> {
+        if self.input.room().is_empty() {
+            let mut larger = Bytes::with_capacity(MAX_LINE.saturating_add(1))?;
+            larger.append(self.input.as_slice())?;
+            self.input = larger;
+        }
+        Ok(())
+    }
+}

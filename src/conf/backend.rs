@@ -1,0 +1,260 @@
+//! What the configuration says of backends.
+
+use ngx_mail::address::{Addresses, Host};
+use ngx_mail::conf::{Conf, Refused};
+use ngx_mail::text::Text;
+use ngx_mail::tls::{Expected, Options, Tls, Unusable, Versions};
+use pop3::Methods;
+
+/// The depth of a chain of certificates: those of public CAs have two intermediate
+/// ones at most, and may have one more for a root that is not known everywhere.
+const VERIFY_DEPTH: usize = 4;
+
+/// The port of POP3 (RFC 1939, section 3), and that in TLS (RFC 8314, section 3.3).
+const PORT: u16 = 110;
+const TLS_PORT: u16 = 995;
+
+/// What stands in one level of the configuration.
+#[derive(Default)]
+pub struct Settings {
+    /// `pop3_proxy_pass`.
+    pub pass: Option<Text>,
+    /// Whether there is an `auth_http`.
+    pub auth_http: bool,
+    /// `pop3_proxy_ssl`.
+    pub ssl: Option<Ssl>,
+    /// `pop3_proxy_ssl_verify`.
+    pub verify: Option<bool>,
+    /// `pop3_proxy_ssl_verify_depth`.
+    pub depth: Option<usize>,
+    /// `pop3_proxy_ssl_trusted_certificate`.
+    pub trusted_certificate: Option<Text>,
+    /// `pop3_proxy_ssl_crl`.
+    pub crl: Option<Text>,
+    /// `pop3_proxy_ssl_name`.
+    pub name: Option<Text>,
+    /// `pop3_proxy_ssl_server_name`.
+    pub server_name: Option<bool>,
+    /// `pop3_proxy_ssl_protocols`.
+    pub versions: Option<Versions>,
+    /// `pop3_proxy_ssl_ciphers`.
+    pub ciphers: Option<Text>,
+    /// `pop3_proxy_ssl_certificate`.
+    pub certificate: Option<Text>,
+    /// `pop3_proxy_ssl_certificate_key`.
+    pub certificate_key: Option<Text>,
+    /// `pop3_proxy_ssl_password_file`.
+    pub password_file: Option<Text>,
+    /// `pop3_proxy_ssl_session_reuse`.
+    pub session_reuse: Option<bool>,
+    /// `pop3_proxy_xclient`.
+    pub xclient: Option<bool>,
+}
+
+/// TLS to backends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ssl {
+    /// There is none.
+    Off,
+    /// From the connection on.
+    On,
+    /// After STLS.
+    StartTls,
+}
+
+/// The backends of a server.
+pub struct Backend {
+    /// Where they are.
+    pub addresses: Addresses,
+    /// Whether TLS begins with STLS, and the TLS.
+    pub tls: Option<(Ssl, Tls)>,
+    /// Whether they are told of the client.
+    pub xclient: bool,
+}
+
+impl Settings {
+    /// The server's backends, if it has any of its own.
+    ///
+    /// # Errors
+    ///
+    /// Why the configuration is refused.
+    pub fn merge(
+        &self,
+        parent: &Self,
+        cf: &mut Conf<'_>,
+        methods: &Methods,
+    ) -> Result<Option<Backend>, Refused> {
+        let merged = self.with(parent);
+        let Some(pass) = self.source(parent, cf)? else {
+            return merged.without_backend(cf);
+        };
+        check_methods(cf, methods)?;
+        if !self.auth_http && !parent.auth_http {
+            cf.give_auth_http(c"auth_http", c"unix:pop3_proxy_pass")?;
+        }
+
+        let ssl = merged.ssl.unwrap_or(Ssl::Off);
+        let port = if ssl == Ssl::On { TLS_PORT } else { PORT };
+        let addresses = cf.addresses(
+            pass,
+            port,
+            c"in the \"pop3_proxy_pass\" directive, use \"host[:port]\", \"[v6]:port\" or \
+              \"unix:path\"",
+        )?;
+        let tls = match ssl {
+            Ssl::Off => None,
+            ssl => Some((ssl, merged.tls(cf, pass, addresses.host())?)),
+        };
+
+        Ok(Some(Backend { addresses, tls, xclient: merged.xclient.unwrap_or(false) }))
+    }
+
+    /// The backend's address, unless the auth server is to say where that is. What
+    /// stands in the server takes the place of what stands in mail{}.
+    fn source(&self, parent: &Self, cf: &mut Conf<'_>) -> Result<Option<Text>, Refused> {
+        match (self.pass, self.auth_http) {
+            (Some(pass), true) => Err(cf.refuse(
+                c"\"pop3_proxy_pass\"",
+                pass.as_bytes(),
+                c"and \"auth_http\" are in one server, and each says where a login goes: remove \
+                  one of them",
+            )),
+            (Some(pass), false) => Ok(Some(pass)),
+            (None, true) => Ok(None),
+            (None, false) => Ok(parent.pass),
+        }
+    }
+
+    /// What is of no use to a server whose logins go where the auth server says.
+    fn without_backend(&self, cf: &mut Conf<'_>) -> Result<Option<Backend>, Refused> {
+        let (directive, value): (_, &[u8]) = match (self.ssl, self.xclient) {
+            (Some(Ssl::On), _) => (c"\"pop3_proxy_ssl\"", b"on"),
+            (Some(Ssl::StartTls), _) => (c"\"pop3_proxy_ssl\"", b"starttls"),
+            (_, Some(true)) => (c"\"pop3_proxy_xclient\"", b"on"),
+            _ => return Ok(None),
+        };
+        Err(cf.refuse(
+            directive,
+            value,
+            c"needs \"pop3_proxy_pass\", which this POP3 server does not have",
+        ))
+    }
+
+    /// This level, and what is not set in it from the outer one.
+    fn with(&self, parent: &Self) -> Self {
+        Self {
+            pass: self.pass.or(parent.pass),
+            auth_http: self.auth_http || parent.auth_http,
+            ssl: self.ssl.or(parent.ssl),
+            verify: self.verify.or(parent.verify),
+            depth: self.depth.or(parent.depth),
+            trusted_certificate: self.trusted_certificate.or(parent.trusted_certificate),
+            crl: self.crl.or(parent.crl),
+            name: self.name.or(parent.name),
+            server_name: self.server_name.or(parent.server_name),
+            versions: self.versions.or(parent.versions),
+            ciphers: self.ciphers.or(parent.ciphers),
+            certificate: self.certificate.or(parent.certificate),
+            certificate_key: self.certificate_key.or(parent.certificate_key),
+            password_file: self.password_file.or(parent.password_file),
+            session_reuse: self.session_reuse.or(parent.session_reuse),
+            xclient: self.xclient.or(parent.xclient),
+        }
+    }
+
+    fn tls(&self, cf: &mut Conf<'_>, pass: Text, host: Host) -> Result<Tls, Refused> {
+        let host = self.name.map_or(host, Host::of);
+        let expected = match host {
+            _ if self.verify == Some(false) => None,
+            Host::Name(name) => Some(Expected::Name(name)),
+            Host::Address(address) => Some(Expected::Address(address)),
+            Host::Unix => {
+                return Err(cf.refuse(
+                    c"\"pop3_proxy_ssl\" cannot tell whose certificate is to be expected from",
+                    pass.as_bytes(),
+                    c"in the \"pop3_proxy_pass\" directive: name it with \"pop3_proxy_ssl_name\"",
+                ));
+            }
+        };
+        let options = Options {
+            versions: self.versions.unwrap_or(Versions::DEFAULT),
+            ciphers: self.ciphers.unwrap_or(Text::fixed(b"DEFAULT")),
+            certificate: self.key_pair(cf)?,
+            password_file: self.password_file,
+            expected,
+            trusted_certificate: self.trusted_certificate,
+            crl: self.crl,
+            depth: self.depth.unwrap_or(VERIFY_DEPTH),
+            server_name: match host {
+                Host::Name(name) if self.server_name != Some(false) => Some(name),
+                _ => None,
+            },
+            session_reuse: self.session_reuse != Some(false),
+        };
+
+        cf.tls(&options).map_err(|unusable| self.refuse_tls(cf, unusable))
+    }
+
+    /// The client's certificate and its key.
+    fn key_pair(&self, cf: &mut Conf<'_>) -> Result<Option<(Text, Text)>, Refused> {
+        match (self.certificate, self.certificate_key) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (Some(certificate), None) => Err(cf.refuse(
+                c"no \"pop3_proxy_ssl_certificate_key\" is defined for certificate",
+                certificate.as_bytes(),
+                c"in the \"pop3_proxy_ssl_certificate\" directive",
+            )),
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// The reason has been logged by nginx, without the directive's name.
+    fn refuse_tls(&self, cf: &mut Conf<'_>, unusable: Unusable) -> Refused {
+        let (value, reason) = match unusable {
+            Unusable::Certificate => (
+                self.certificate,
+                c"in the \"pop3_proxy_ssl_certificate\" directive: check that the file can be \
+                  read, and that \"pop3_proxy_ssl_certificate_key\" is its key",
+            ),
+            Unusable::PasswordFile => (
+                self.password_file,
+                c"in the \"pop3_proxy_ssl_password_file\" directive: check that the file can be \
+                  read",
+            ),
+            Unusable::TrustedCertificate => (
+                self.trusted_certificate,
+                c"in the \"pop3_proxy_ssl_trusted_certificate\" directive: check that the file \
+                  can be read, and holds certificates in the PEM format",
+            ),
+            Unusable::Crl => (
+                self.crl,
+                c"in the \"pop3_proxy_ssl_crl\" directive: check that the file can be read, and \
+                  holds revocation lists in the PEM format",
+            ),
+            Unusable::Ciphers => (
+                self.ciphers,
+                c"in the \"pop3_proxy_ssl_ciphers\" directive: \"openssl ciphers\" lists what \
+                  there is",
+            ),
+            Unusable::Other => return Refused::Logged,
+        };
+        cf.refuse(c"unusable value", value.unwrap_or(Text::EMPTY).as_bytes(), reason)
+    }
+}
+
+/// Refuses methods that need somebody who knows the passwords, or whom a certificate
+/// names.
+fn check_methods(cf: &mut Conf<'_>, methods: &Methods) -> Result<(), Refused> {
+    let unfit: [(_, &[u8]); 3] =
+        [(methods.apop, b"apop"), (methods.cram_md5, b"cram-md5"), (methods.external, b"external")];
+    match unfit.into_iter().find(|&(on, _)| on) {
+        Some((_, method)) => Err(cf.refuse(
+            c"method",
+            method,
+            c"in the \"pop3_auth\" directive needs somebody who can check it, and a backend of \
+              \"pop3_proxy_pass\" is given passwords only: remove the method, or use \
+              \"auth_http\"",
+        )),
+        None => Ok(()),
+    }
+}
