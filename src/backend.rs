@@ -6,4 +6,8 @@
 
 pub mod dialogue;
 pub mod login;
+#[cfg(not(test))]
 pub mod route;
+
+#[cfg(test)]
+mod tests;

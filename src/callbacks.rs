@@ -129,7 +129,10 @@ fn connect(mut login: login::Login<'_, Pop3>) {
         let next = Route::of(connection.conf(), None)
             .filter(|_| connection.has_time())
             .zip(state.login.as_deref_mut())
-            .and_then(|(route, login)| login.next_address(route.addresses));
+            .and_then(|(route, login)| {
+                let (index, left) = login.next_address(route.addresses.count())?;
+                Some((route.addresses.get(index), left))
+            });
         let Some((address, left)) = next else { return refuse(login, reply::UNAVAILABLE) };
         login = match login.connect(address, left) {
             Ok(()) => return,
@@ -171,7 +174,7 @@ fn go_on_with_backend(mut login: login::Login<'_, Pop3>, event: Event) {
         return fail(login.leave());
     };
     let tls = route.tls;
-    match backend::dialogue::step(event, &mut backend, &connection, kept, &route) {
+    match backend::dialogue::step(event, &mut backend, &connection, kept, &route.credentials) {
         backend::dialogue::Next::Wait => login.wait(),
         backend::dialogue::Next::StartTls => match tls {
             Some((_, tls)) => secure(login, tls),

@@ -13,4 +13,4 @@ pub mod state;
 mod transfer;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -6,6 +6,7 @@ pub mod directives;
 #[cfg(not(test))]
 pub mod proxy;
 
+#[cfg(not(test))]
 use core::ffi::CStr;
 
 use ngx_mail::conf::{Conf, Refused, Server, StartTls};
@@ -211,6 +212,7 @@ fn limit(number: usize) -> u32 {
 }
 
 /// A text that ends with a NUL.
+#[cfg(not(test))]
 pub const fn terminated(text: &'static str) -> &'static CStr {
     match CStr::from_bytes_with_nul(text.as_bytes()) {
         Ok(text) => text,

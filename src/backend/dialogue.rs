@@ -8,11 +8,19 @@ use ngx_mail::endpoint::Endpoint;
 use ngx_mail::error::{Fault, NoMemory};
 use ngx_mail::heap::Bytes;
 use ngx_mail::login::Event;
-use pop3::ResponseCode;
 use pop3::backend::{self as protocol, Command, Facts, Step, Xclient};
+use pop3::{ResponseCode, Secret};
 
 use super::login::Login;
-use super::route::Route;
+
+/// Who logs in, and with what.
+#[derive(Clone, Copy)]
+pub struct Credentials<'s> {
+    /// Who.
+    pub login: &'s [u8],
+    /// The password.
+    pub secret: Secret<'s>,
+}
 
 /// How a login goes on.
 pub enum Next {
@@ -36,11 +44,11 @@ pub fn step(
     backend: &mut impl Backend,
     client: &impl Client,
     login: &mut Login,
-    route: &Route<'_, '_>,
+    credentials: &Credentials<'_>,
 ) -> Next {
     let next = match event {
-        Event::Secured => secured(backend, client, login, route),
-        _ => read(backend, client, login, route),
+        Event::Secured => secured(backend, client, login, credentials),
+        _ => read(backend, client, login, credentials),
     };
     next.unwrap_or_else(|fault| match fault {
         Fault::Broken => Next::Fail,
@@ -53,7 +61,7 @@ fn read(
     backend: &mut impl Backend,
     client: &impl Client,
     login: &mut Login,
-    route: &Route<'_, '_>,
+    credentials: &Credentials<'_>,
 ) -> Result<Next, Fault> {
     backend.set_action(c"reading response from upstream");
     client.logged(login.make_room())?;
@@ -85,7 +93,7 @@ fn read(
                 // It has spent its share of the time that there is for all.
                 backend.set_timer(1);
             }
-            send(backend, client, login, route, command)?;
+            send(backend, client, login, credentials, command)?;
             Next::Wait
         }
     };
@@ -99,10 +107,10 @@ fn secured(
     backend: &mut impl Backend,
     client: &impl Client,
     login: &mut Login,
-    route: &Route<'_, '_>,
+    credentials: &Credentials<'_>,
 ) -> Result<Next, Fault> {
     let command = login.dialogue.secured();
-    send(backend, client, login, route, command)?;
+    send(backend, client, login, credentials, command)?;
 
     Ok(Next::Wait)
 }
@@ -111,7 +119,7 @@ fn send(
     backend: &mut impl Backend,
     client: &impl Client,
     login: &Login,
-    route: &Route<'_, '_>,
+    credentials: &Credentials<'_>,
     command: Command,
 ) -> Result<(), Fault> {
     backend.set_action(action(command));
@@ -119,14 +127,14 @@ fn send(
         backend.log_info(c"upstream does not offer XCLIENT: it is not told of the client", b"");
     }
     let line = match command {
-        Command::Xclient => xclient_line(client, route),
-        command => command_line(client, command, route, None),
+        Command::Xclient => xclient_line(client, credentials),
+        command => command_line(client, command, credentials, None),
     };
 
     backend.send(line?.as_slice())
 }
 
-fn xclient_line(client: &impl Client, route: &Route<'_, '_>) -> Result<Bytes, NoMemory> {
+fn xclient_line(client: &impl Client, credentials: &Credentials<'_>) -> Result<Bytes, NoMemory> {
     let (from, to, session) = (client.client_endpoint(), client.server_endpoint(), client.name());
     let xclient = Xclient {
         client: from.as_ref().map(endpoint),
@@ -135,7 +143,7 @@ fn xclient_line(client: &impl Client, route: &Route<'_, '_>) -> Result<Bytes, No
         tls: client.tls(),
     };
 
-    command_line(client, Command::Xclient, route, Some(xclient))
+    command_line(client, Command::Xclient, credentials, Some(xclient))
 }
 
 fn endpoint(endpoint: &Endpoint) -> protocol::Endpoint<'_> {
@@ -146,10 +154,11 @@ fn endpoint(endpoint: &Endpoint) -> protocol::Endpoint<'_> {
 fn command_line(
     client: &impl Client,
     command: Command,
-    route: &Route<'_, '_>,
+    credentials: &Credentials<'_>,
     xclient: Option<Xclient<'_>>,
 ) -> Result<Bytes, NoMemory> {
-    let facts = Facts { login: route.login, secret: route.secret, xclient };
+    let &Credentials { login, secret } = credentials;
+    let facts = Facts { login, secret, xclient };
     gather(client, |put| command.write(&facts, put))
 }
 

@@ -1,6 +1,5 @@
 //! What is kept of a login at a backend while it is under way.
 
-use ngx_mail::address::{Address, Addresses};
 use ngx_mail::error::NoMemory;
 use ngx_mail::heap::Bytes;
 use pop3::backend::{Dialogue, MAX_LINE, Options};
@@ -36,15 +35,16 @@ impl Login {
         })
     }
 
-    /// The next address to be tried, and how many are left with it.
-    pub fn next_address(&mut self, addresses: &Addresses) -> Option<(Address, usize)> {
-        let left = addresses.count().checked_sub(self.tried).filter(|&left| left > 0)?;
+    /// The index of the next address to be tried, of so many, and how many are left with
+    /// it. There the login begins anew.
+    pub fn next_address(&mut self, count: usize) -> Option<(usize, usize)> {
+        let left = count.checked_sub(self.tried).filter(|&left| left > 0)?;
         let index = self.first.wrapping_add(self.tried);
         self.tried = self.tried.saturating_add(1);
         self.dialogue = Dialogue::new(self.options);
         self.input.clear();
 
-        Some((addresses.get(index), left))
+        Some((index, left))
     }
 
     /// Makes room for more of a line.

@@ -6,6 +6,7 @@ use ngx_mail::tls::Tls;
 use pop3::Secret;
 use pop3::backend::Options;
 
+use super::dialogue::Credentials;
 use crate::conf::ServerConf;
 use crate::conf::backend::Ssl;
 
@@ -19,9 +20,7 @@ pub struct Route<'c, 's> {
     /// What is to be done before the login.
     pub options: Options,
     /// Who logs in.
-    pub login: &'s [u8],
-    /// The password.
-    pub secret: Secret<'s>,
+    pub credentials: Credentials<'s>,
 }
 
 impl<'c, 's> Route<'c, 's> {
@@ -37,13 +36,8 @@ impl<'c, 's> Route<'c, 's> {
             Some(attempt) => (attempt.login(), attempt.secret()),
             None => (&[][..], &[][..]),
         };
+        let credentials = Credentials { login, secret: Secret::new(secret) };
 
-        Some(Self {
-            addresses: &backend.addresses,
-            tls,
-            options,
-            login,
-            secret: Secret::new(secret),
-        })
+        Some(Self { addresses: &backend.addresses, tls, options, credentials })
     }
 }

@@ -2,7 +2,7 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may overflow")]
 
-mod fake;
+pub mod fake;
 mod logins;
 mod memory;
 mod output;

@@ -124,6 +124,11 @@ impl Fake {
         self.with(|mut fake, _, state| dialogue::hand_on(&mut fake, state))
     }
 
+    /// A backend has refused the login.
+    pub fn refuse(&mut self, reply: &[u8]) -> Next {
+        self.with(|fake, conf, state| dialogue::refuse(fake, conf, state, reply))
+    }
+
     /// The auth server has refused the login.
     pub fn refuse_login(&mut self) -> Next {
         self.received.extend_from_slice(b"-ERR refused\r\n");

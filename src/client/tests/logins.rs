@@ -2,7 +2,7 @@
 
 use ngx_mail::attempt::Method;
 
-use super::fake::Fake;
+use super::fake::{Fake, Take};
 use crate::client::state::Next;
 
 fn attempted(fake: &Fake) -> (Method, &[u8], &[u8], &[u8]) {
@@ -107,4 +107,48 @@ fn a_second_login_may_follow_one_that_failed() {
     fake.hand_on().unwrap();
     assert_eq!(attempted(&fake), (Method::Plain, &b"ann"[..], &b"right"[..], &b""[..]));
     assert_eq!(fake.attempt.as_ref().unwrap().ahead(), b"STAT\r\n");
+}
+
+#[test]
+fn a_login_that_a_backend_refuses_counts_as_an_error() {
+    let mut fake = Fake::default();
+    fake.policy(|policy| policy.max_errors = 3);
+    fake.event(b"foo\r\n");
+    assert_eq!(fake.refuse(b"-ERR first\r\n"), Next::Read);
+    assert_eq!(fake.refuse(b"-ERR second\r\n"), Next::Close);
+    assert_eq!(fake.sent(), "-ERR invalid command\r\n-ERR first\r\n-ERR second\r\n");
+    assert_eq!(
+        *fake.logged.borrow(),
+        ["client sent unknown command", "client failed to log in too often"]
+    );
+}
+
+#[test]
+fn a_login_that_fails_when_time_is_over_ends_the_session_behind_the_reply() {
+    let mut fake = Fake { time_over: true, ..Fake::default() };
+    assert_eq!(fake.refuse(b"-ERR too late\r\n"), Next::Close);
+    assert_eq!(fake.sent(), "-ERR too late\r\n");
+    assert!(fake.logged.borrow().is_empty());
+}
+
+#[test]
+fn behind_a_refusal_that_waits_the_session_goes_on() {
+    let mut fake = Fake::default();
+    fake.takes.push_back(Take::Some(3));
+    assert_eq!(fake.refuse(b"-ERR no\r\n"), Next::Send);
+    assert_eq!(fake.state.kept.undone.as_ref().unwrap().next, Next::Read);
+
+    fake.policy(|policy| policy.max_errors = 2);
+    fake.unsent = None;
+    fake.takes.push_back(Take::Some(3));
+    assert_eq!(fake.refuse(b"-ERR no\r\n"), Next::Send);
+    assert_eq!(fake.state.kept.undone.as_ref().unwrap().next, Next::Close);
+}
+
+#[test]
+fn without_memory_a_refusal_fails() {
+    let mut fake = Fake::default();
+    fake.memory.set(0);
+    fake.takes.push_back(Take::Some(3));
+    assert_eq!(fake.refuse(b"-ERR no\r\n"), Next::Drop);
 }

@@ -1,0 +1,267 @@
+//! The dialogue with a backend without nginx.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::ffi::CStr;
+use std::string::String;
+use std::vec::Vec;
+
+use ngx_mail::backend::Backend;
+use ngx_mail::client::Received;
+use ngx_mail::error::Fault;
+use ngx_mail::login::Event;
+use pop3::Secret;
+use pop3::backend::{MAX_LINE, Options};
+
+use super::dialogue::{Credentials, Next, step};
+use super::login::Login;
+use crate::client::tests::fake::{Fake, Input};
+
+const CREDENTIALS: Credentials<'_> =
+    Credentials { login: b"bob", secret: Secret::new(b"tanstaaf") };
+
+/// A backend that gives what a test says, and keeps what it is sent.
+#[derive(Default)]
+struct Server {
+    gives: VecDeque<Input>,
+    sent: String,
+    broken: bool,
+    shares: Vec<usize>,
+    action: Option<&'static CStr>,
+    logged: RefCell<Vec<String>>,
+    passes_error_message: bool,
+}
+
+impl Backend for Server {
+    fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
+        match self.gives.pop_front() {
+            Some(Input::Bytes(mut bytes)) => {
+                let rest = bytes.split_off(bytes.len().min(memory.len()));
+                memory[..bytes.len()].copy_from_slice(&bytes);
+                if !rest.is_empty() {
+                    self.gives.push_front(Input::Bytes(rest));
+                }
+                Ok(Received::Bytes(bytes.len()))
+            }
+            Some(Input::End) => Ok(Received::End),
+            Some(Input::Broken) => Err(Fault::Broken),
+            Some(Input::Nothing) | None => Ok(Received::Nothing),
+        }
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        if self.broken {
+            return Err(Fault::Broken);
+        }
+        self.sent.push_str(std::str::from_utf8(bytes).unwrap());
+        Ok(())
+    }
+
+    fn set_timer(&mut self, shares: usize) {
+        self.shares.push(shares);
+    }
+
+    fn set_action(&mut self, action: &'static CStr) {
+        self.action = Some(action);
+    }
+
+    fn log_error(&self, did: &CStr, text: &[u8]) {
+        self.log("error", did, text);
+    }
+
+    fn log_info(&self, did: &CStr, text: &[u8]) {
+        self.log("info", did, text);
+    }
+
+    fn passes_error_message(&self) -> bool {
+        self.passes_error_message
+    }
+}
+
+impl Server {
+    fn log(&self, level: &str, did: &CStr, text: &[u8]) {
+        let text = std::str::from_utf8(text).unwrap();
+        self.logged.borrow_mut().push(format!("{level} {} {text}", did.to_str().unwrap()));
+    }
+}
+
+/// A login with both sides.
+struct Play {
+    server: Server,
+    client: Fake,
+    login: Login,
+}
+
+impl Play {
+    fn new(options: Options) -> Self {
+        let login = Login::new(options, 0).unwrap();
+        Self { server: Server::default(), client: Fake::default(), login }
+    }
+
+    /// What comes of an event.
+    fn event(&mut self, event: Event) -> Next {
+        step(event, &mut self.server, &(&mut self.client), &mut self.login, &CREDENTIALS)
+    }
+
+    /// What comes of bytes of the backend.
+    fn gives(&mut self, bytes: &[u8]) -> Next {
+        self.server.gives.push_back(Input::Bytes(bytes.to_vec()));
+        self.event(Event::Readable)
+    }
+
+    fn waits_after(&mut self, bytes: &[u8]) {
+        assert!(matches!(self.gives(bytes), Next::Wait), "{}", String::from_utf8_lossy(bytes));
+    }
+
+    fn logged(&self) -> Vec<String> {
+        self.server.logged.borrow().clone()
+    }
+}
+
+fn line(next: Next) -> String {
+    match next {
+        Next::Relay(line) | Next::Refuse(line) => {
+            String::from_utf8(line.as_slice().to_vec()).unwrap()
+        }
+        _ => "no line".into(),
+    }
+}
+
+#[test]
+fn a_login_by_user_and_pass() {
+    let mut play = Play::new(Options::default());
+    play.waits_after(b"+OK ready\r\n");
+    assert_eq!(play.server.shares, [1], "the share of the time for connecting is over");
+    assert_eq!(play.server.action, Some(c"sending user name to upstream"));
+    play.waits_after(b"+OK\r\n");
+    assert_eq!(play.server.sent, "USER bob\r\nPASS tanstaaf\r\n");
+    assert_eq!(line(play.gives(b"+OK 2 messages\r\n")), "+OK 2 messages\r\n");
+    assert!(play.logged().is_empty());
+}
+
+#[test]
+fn replies_byte_by_byte() {
+    let mut play = Play::new(Options::default());
+    for byte in b"+OK ready\r\n+OK\r\n" {
+        play.waits_after(&[*byte]);
+    }
+    assert_eq!(play.server.sent, "USER bob\r\nPASS tanstaaf\r\n");
+    assert_eq!(play.server.shares, [1]);
+}
+
+#[test]
+fn starttls_and_xclient_go_before() {
+    let mut play = Play::new(Options { starttls: true, xclient: true });
+    play.waits_after(b"+OK [XCLIENT] ready\r\n");
+    assert!(matches!(play.gives(b"+OK\r\n"), Next::StartTls));
+    assert!(matches!(play.event(Event::Secured), Next::Wait));
+    assert_eq!(
+        play.server.sent,
+        "STLS\r\nXCLIENT ADDR=192.0.2.1 PORT=4321 SESSION=7-8 CLIENT-TRANSPORT=insecure\r\n"
+    );
+    play.server.sent.clear();
+    play.waits_after(b"+OK\r\n");
+    assert_eq!(play.server.sent, "USER bob\r\n");
+}
+
+#[test]
+fn a_backend_without_xclient_is_logged_in_at() {
+    let mut play = Play::new(Options { xclient: true, ..Options::default() });
+    play.waits_after(b"+OK ready\r\n");
+    assert_eq!(play.server.sent, "USER bob\r\n");
+    play.waits_after(b"+OK\r\n");
+    assert_eq!(
+        play.logged(),
+        ["info upstream does not offer XCLIENT: it is not told of the client "]
+    );
+}
+
+#[test]
+fn a_refusal_has_its_code_and_the_text_that_is_wanted() {
+    for (passes, reply) in
+        [(false, "-ERR [IN-USE] mailbox is in use\r\n"), (true, "-ERR [IN-USE] locked by bob\r\n")]
+    {
+        let mut play = Play::new(Options::default());
+        play.server.passes_error_message = passes;
+        play.waits_after(b"+OK\r\n");
+        assert_eq!(line(play.gives(b"-ERR [in-use] locked by bob\r\n")), reply);
+        assert_eq!(play.logged(), ["info upstream refused login locked by bob"]);
+        assert!(play.login.input.as_slice().is_empty());
+    }
+}
+
+#[test]
+fn what_is_no_reply_is_logged_once() {
+    for (bytes, logged) in [
+        (&b"HTTP/1.1 400 Bad Request\r\n"[..], "error upstream sent invalid response "),
+        (b"-ERR full\r\n", "error upstream refused session full"),
+        (b"+OK\r\n+OK\r\n", "error upstream sent data ahead of its turn "),
+    ] {
+        let mut play = Play::new(Options::default());
+        assert!(matches!(play.gives(bytes), Next::Fail));
+        assert_eq!(play.logged(), [logged]);
+        assert_eq!(play.server.sent, "");
+    }
+}
+
+#[test]
+fn the_end_and_a_broken_connection_are_failures() {
+    for (input, logged) in [
+        (Input::End, &["error upstream closed connection "][..]),
+        // That is nginx's to log.
+        (Input::Broken, &[]),
+    ] {
+        let mut play = Play::new(Options::default());
+        play.server.gives.push_back(input);
+        assert!(matches!(play.event(Event::Readable), Next::Fail));
+        assert_eq!(play.logged(), logged);
+    }
+
+    let mut play = Play::new(Options::default());
+    play.server.broken = true;
+    assert!(matches!(play.gives(b"+OK\r\n"), Next::Fail));
+}
+
+#[test]
+fn a_line_takes_memory_up_to_its_bound() {
+    let mut play = Play::new(Options::default());
+    let mut flood = b"+OK ".to_vec();
+    flood.resize(3 * MAX_LINE, b'x');
+    play.server.gives.push_back(Input::Bytes(flood));
+    let mut events = 0;
+    while matches!(play.event(Event::Readable), Next::Wait) {
+        events += 1;
+        assert!(play.login.input.capacity() <= MAX_LINE + 1);
+        assert!(events < 10);
+    }
+    assert_eq!(play.logged(), ["error upstream sent too long response line "]);
+}
+
+#[test]
+fn without_memory_there_is_no_login() {
+    for allocations in 0..3 {
+        let mut play = Play::new(Options::default());
+        play.client.memory.set(allocations);
+        let mut next = play.gives(b"+OK\r\n");
+        if matches!(next, Next::Wait) {
+            next = play.gives(b"-ERR no\r\n");
+        }
+        assert!(matches!(next, Next::NoMemory), "{allocations}");
+    }
+}
+
+#[test]
+fn each_address_is_tried_once_from_the_first_on() {
+    let mut play = Play::new(Options::default());
+    play.waits_after(b"+OK\r\n");
+    assert!(!play.login.dialogue.replaceable(), "a backend was told who logs in");
+
+    let mut login = Login::new(Options::default(), usize::MAX).unwrap();
+    let tried: Vec<_> = std::iter::from_fn(|| login.next_address(3)).collect();
+    assert_eq!(tried, [(usize::MAX, 3), (0, 2), (1, 1)]);
+
+    play.waits_after(b"+O");
+    assert_eq!(play.login.next_address(1), Some((0, 1)));
+    assert!(play.login.dialogue.replaceable(), "the next one begins at its greeting");
+    assert!(play.login.input.as_slice().is_empty());
+}
