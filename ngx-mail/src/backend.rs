@@ -7,11 +7,12 @@ use core::ptr::NonNull;
 use nginx_sys::{ngx_add_timer, ngx_connection_t};
 
 use crate::client::Received;
-use crate::connection::{Connection, receive, send};
+use crate::connection::Connection;
 use crate::error::Fault;
 use crate::log::Level;
 use crate::owner::proxy_flag;
 use crate::registered::Registered;
+use crate::socket;
 
 /// The connection to a backend. nginx's is [`Connected`]: a module that is written for
 /// any can be tested without nginx.
@@ -72,12 +73,12 @@ impl<'a, M: Registered> Connected<'a, M> {
 impl<M: Registered> Backend for Connected<'_, M> {
     fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
         // SAFETY: the invariant.
-        unsafe { receive(self.raw.as_ptr(), memory) }
+        unsafe { socket::receive(self.raw.as_ptr(), memory) }
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), Fault> {
         // SAFETY: the invariant.
-        let count = unsafe { send(self.raw.as_ptr(), bytes) }?;
+        let count = unsafe { socket::send(self.raw.as_ptr(), bytes) }?;
         if count != bytes.len() {
             self.log_error(c"upstream does not read a command", b"");
             return Err(Fault::Broken);

@@ -1,13 +1,9 @@
 //! Connecting to a backend through nginx's proxy module, which is kept from ending the
 //! session when it fails.
 
-use core::ffi::c_int;
-use core::mem::size_of;
 use core::ptr;
 
-use nginx_sys::{
-    SO_ERROR, SOL_SOCKET, getsockopt, ngx_addr_t, ngx_connection_t, ngx_pfree, socklen_t, u_char,
-};
+use nginx_sys::{ngx_addr_t, ngx_connection_t, ngx_pfree, u_char};
 
 use crate::bindings::{ngx_mail_proxy_init, ngx_mail_session_t};
 use crate::place::Place;
@@ -111,25 +107,4 @@ pub(crate) unsafe fn forget(session: *mut ngx_mail_session_t) {
         }
         (*session).proxy = ptr::null_mut();
     }
-}
-
-/// Takes the error of a connection's socket; 0 if there is none.
-///
-/// # Safety
-///
-/// `connection` is live.
-pub(crate) unsafe fn take_error(connection: *const ngx_connection_t) -> c_int {
-    let mut error: c_int = 0;
-    let mut length = size_of::<c_int>() as socklen_t;
-    // SAFETY: the caller's promise; the kernel writes a C int.
-    let rc = unsafe {
-        getsockopt(
-            (*connection).fd,
-            SOL_SOCKET as c_int,
-            SO_ERROR as c_int,
-            (&raw mut error).cast(),
-            &raw mut length,
-        )
-    };
-    if rc == 0 { error } else { 0 }
 }

@@ -5,17 +5,15 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_ERROR, NGX_ETIMEDOUT, NGX_OK, NGX_USE_CLEAR_EVENT, ngx_add_timer,
-    ngx_connection_local_sockaddr, ngx_connection_t,
-    ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET as NODELAY_UNSET, ngx_current_msec,
-    ngx_del_timer, ngx_event_actions, ngx_event_flags, ngx_event_t, ngx_handle_write_event,
-    ngx_msec_t, ngx_pid, ngx_random, ngx_slprintf, ngx_str_t, ngx_tcp_nodelay, ngx_time,
+    NGX_OK, ngx_add_timer, ngx_connection_local_sockaddr, ngx_connection_t,
+    ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET as NODELAY_UNSET, ngx_event_t,
+    ngx_handle_write_event, ngx_pid, ngx_random, ngx_slprintf, ngx_str_t, ngx_tcp_nodelay,
+    ngx_time,
 };
 
 use crate::attempt::Attempt;
 use crate::bindings::{
-    NGX_RS_CLEAR_EVENT, NGX_RS_WRITE_EVENT, ngx_mail_core_module, ngx_mail_core_srv_conf_t,
-    ngx_mail_salt, ngx_mail_session_t,
+    ngx_mail_core_module, ngx_mail_core_srv_conf_t, ngx_mail_salt, ngx_mail_session_t,
 };
 use crate::client::{Client, Received};
 use crate::endpoint::{Endpoint, Short};
@@ -24,6 +22,7 @@ use crate::heap::Bytes;
 use crate::log::Log;
 use crate::place::{Owned, Place};
 use crate::registered::Registered;
+use crate::socket;
 
 /// nginx's connection to a client.
 pub struct Connection<'a, M> {
@@ -46,11 +45,6 @@ impl<'a, M: Registered> Connection<'a, M> {
         // SAFETY: the invariant; the mail core has its session as the data of
         // the client's connection.
         unsafe { (*self.raw.as_ptr()).data.cast() }
-    }
-
-    /// Whether there is time left to log in (`timeout`).
-    pub fn has_time(&self) -> bool {
-        self.time_left() > 0
     }
 
     /// nginx's pointer to the connection.
@@ -88,7 +82,7 @@ impl<'a, M: Registered> Connection<'a, M> {
         unsafe { &*(*(*self.session()).srv_conf.add(M::ctx_index())).cast() }
     }
 
-    fn core_conf(&self) -> *const ngx_mail_core_srv_conf_t {
+    pub(crate) fn core_conf(&self) -> *const ngx_mail_core_srv_conf_t {
         // SAFETY: the invariant; the configuration holds that of each module.
         unsafe { (*(*self.session()).srv_conf.add(ngx_mail_core_module.ctx_index)).cast() }
     }
@@ -98,70 +92,10 @@ impl<'a, M: Registered> Connection<'a, M> {
         unsafe { Log::from_raw(NonNull::new_unchecked((*self.raw.as_ptr()).log)) }
     }
 
-    /// Whether the session has to be closed, and logs why: the time before the
-    /// login is over, or a worker that shuts down has waited for long enough
-    /// (worker_shutdown_timeout).
-    pub(crate) fn over(&self) -> bool {
-        // SAFETY: the invariant.
-        unsafe {
-            if (*self.read()).timedout() != 0 {
-                self.note_timeout();
-                return true;
-            }
-            if (*self.raw.as_ptr()).close() != 0 {
-                self.error_log().info(0, c"shutdown timeout");
-                return true;
-            }
-        }
-        false
-    }
-
-    fn note_timeout(&self) {
-        self.error_log().info(NGX_ETIMEDOUT as _, c"client timed out");
-        // SAFETY: the invariant.
-        unsafe { (*self.raw.as_ptr()).set_timedout(1) };
-    }
-
-    /// Has the time that the client has to log in end when it is over
-    /// ([`Client::restart_timer`]).
-    pub(crate) fn start_timer(&mut self) {
-        // SAFETY: the invariant.
-        unsafe { ngx_add_timer(self.read(), self.time_left()) };
-    }
-
-    pub(crate) fn time_left(&self) -> ngx_msec_t {
-        // SAFETY: the invariant; nginx writes its time between two events.
-        unsafe {
-            let elapsed = ngx_current_msec.wrapping_sub((*self.raw.as_ptr()).start_time);
-            (*self.core_conf()).timeout.saturating_sub(elapsed)
-        }
-    }
-
     /// Sets what is said in log lines after the word "while".
     pub const fn set_action(&mut self, action: &'static CStr) {
         // SAFETY: the invariant; nginx only reads the text.
         unsafe { (*(*self.raw.as_ptr()).log).action = action.as_ptr().cast_mut() };
-    }
-
-    /// No longer waits until the client takes output, once that has gone: such an
-    /// event, which epoll reports together with any other of the client, would have
-    /// nginx send the reply to a login that failed before Auth-Wait is over.
-    pub(crate) fn drop_write_interest(&mut self) -> Result<(), Fault> {
-        // SAFETY: the invariant; nginx sets the actions before it has sessions.
-        unsafe {
-            let write = (*self.raw.as_ptr()).write;
-            if (*write).active() == 0 {
-                return Ok(());
-            }
-            // As in ngx_handle_write_event(): what remains of the connection's
-            // registration is edge-triggered as before.
-            let clear = ngx_event_flags & NGX_USE_CLEAR_EVENT as usize != 0;
-            let flags = if clear { NGX_RS_CLEAR_EVENT as usize } else { 0 };
-            let rc = ngx_event_actions
-                .del
-                .map_or(NGX_OK as isize, |del| del(write, NGX_RS_WRITE_EVENT as isize, flags));
-            if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
-        }
     }
 
     /// Shows nginx the attempt as it is, whatever has become of what it was shown
@@ -197,17 +131,6 @@ impl<'a, M: Registered> Connection<'a, M> {
         unsafe { (*self.session()).login = login };
     }
 
-    /// No longer closes a client that does not take output in time: there is none.
-    pub(crate) fn drop_write_timer(&mut self) {
-        // SAFETY: the invariant.
-        unsafe {
-            let write = (*self.raw.as_ptr()).write;
-            if (*write).timer_set() != 0 {
-                ngx_del_timer(write);
-            }
-        }
-    }
-
     /// Closes the connection to a backend, if there is one: while the client is told
     /// good-bye nothing is to be done about what the backend sends.
     pub(crate) fn drop_upstream(&mut self) {
@@ -225,59 +148,6 @@ impl<'a, M: Registered> Connection<'a, M> {
         // SAFETY: the invariant.
         let rc = unsafe { ngx_tcp_nodelay(self.raw.as_ptr()) };
         if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
-    }
-}
-
-/// Reads (`recv` of ngx_connection_t).
-///
-/// # Safety
-///
-/// `connection` is live.
-#[inline(always)]
-pub(crate) unsafe fn receive(
-    connection: *mut ngx_connection_t,
-    memory: &mut [u8],
-) -> Result<Received, Fault> {
-    // It would look like the end.
-    if memory.is_empty() {
-        return Ok(Received::Nothing);
-    }
-    // SAFETY: the caller's promise; `recv` of a live connection is set, which nginx
-    // does not look for either, and writes to the memory that it is given.
-    let n = unsafe {
-        let recv = (*connection).recv.unwrap_unchecked();
-        recv(connection, memory.as_mut_ptr(), memory.len())
-    };
-
-    match usize::try_from(n) {
-        Ok(0) => Ok(Received::End),
-        Ok(n) => Ok(Received::Bytes(n)),
-        Err(_) if n == NGX_AGAIN as isize => Ok(Received::Nothing),
-        Err(_) => Err(Fault::Broken),
-    }
-}
-
-/// Sends (`send` of ngx_connection_t); gives how many bytes have gone.
-///
-/// # Safety
-///
-/// `connection` is live.
-#[inline(always)]
-pub(crate) unsafe fn send(connection: *mut ngx_connection_t, bytes: &[u8]) -> Result<usize, Fault> {
-    // OpenSSL does not say what it makes of that.
-    if bytes.is_empty() {
-        return Ok(0);
-    }
-    // SAFETY: as in receive(); `send` only reads the bytes.
-    let n = unsafe {
-        let send = (*connection).send.unwrap_unchecked();
-        send(connection, bytes.as_ptr().cast_mut(), bytes.len())
-    };
-
-    match usize::try_from(n) {
-        Ok(n) => Ok(n),
-        Err(_) if n == NGX_ERROR as isize => Err(Fault::Broken),
-        Err(_) => Ok(0),
     }
 }
 
@@ -338,13 +208,13 @@ impl<M: Registered> Client for Connection<'_, M> {
     #[inline(always)]
     fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
         // SAFETY: the invariant.
-        unsafe { receive(self.raw.as_ptr(), memory) }
+        unsafe { socket::receive(self.raw.as_ptr(), memory) }
     }
 
     #[inline(always)]
     fn send(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         // SAFETY: the invariant.
-        unsafe { send(self.raw.as_ptr(), bytes) }
+        unsafe { socket::send(self.raw.as_ptr(), bytes) }
     }
 
     fn send_later(&mut self, unsent: Bytes, at: usize) -> Result<(), Fault> {

@@ -99,6 +99,7 @@ pub mod endpoint;
 pub mod error;
 #[doc(hidden)]
 pub mod file;
+mod handshake;
 pub mod heap;
 mod kind;
 pub mod log;
@@ -110,9 +111,11 @@ pub mod registered;
 mod relay;
 pub mod scratch;
 pub mod session;
+mod socket;
 #[doc(hidden)]
 pub mod tables;
 pub mod text;
+mod timer;
 pub mod tls;
 mod upstream;
 

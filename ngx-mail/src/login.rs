@@ -4,23 +4,24 @@
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_ETIMEDOUT, NGX_OK, NGX_SSL_CLIENT, ngx_add_timer, ngx_connection_t,
-    ngx_del_timer, ngx_event_t, ngx_handle_read_event, ngx_handle_write_event, ngx_post_event,
-    ngx_posted_events, ngx_ssl_create_connection, ngx_ssl_get_session, ngx_ssl_handshake,
-    ngx_ssl_set_session, ngx_tcp_nodelay,
+    NGX_AGAIN, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_del_timer, ngx_event_t,
+    ngx_handle_read_event, ngx_handle_write_event, ngx_post_event, ngx_posted_events,
+    ngx_ssl_handshake, ngx_tcp_nodelay,
 };
 
 use crate::address::Address;
 use crate::backend::Connected;
 use crate::bindings::ngx_mail_session_t;
 use crate::client::Client;
-use crate::connect::{connect, forget, send_header, take_error};
+use crate::connect::{connect, forget, send_header};
 use crate::connection::Connection;
+use crate::handshake::begin_tls;
 use crate::heap::{Boxed, Bytes};
 use crate::kind::last_state;
 use crate::place::Place;
 use crate::relay::hand_over;
 use crate::session::{Handler, Session};
+use crate::socket::take_error;
 use crate::tls::Tls;
 use crate::upstream::{Phase, Upstream};
 
@@ -177,27 +178,9 @@ impl<'a, M: Authenticator> Login<'a, M> {
     /// Gives what ngx_ssl_handshake() does.
     fn handshake(&mut self, tls: &Tls) -> Option<isize> {
         let raw = self.raw()?.as_ptr();
-        let upstream = self.upstream()?;
-        // SAFETY: the connection is live and has no TLS yet; the upstream owns what
-        // OpenSSL makes of it. The peer, and what it has, is live as long as the
-        // configuration.
+        // SAFETY: the connection is live, and that of the session's upstream.
         unsafe {
-            if (*raw).ssl.is_null() {
-                let flags = NGX_SSL_CLIENT as usize;
-                if ngx_ssl_create_connection(tls.as_ptr(), raw, flags) != NGX_OK as isize {
-                    return None;
-                }
-            }
-            let ssl = (*(*raw).ssl).connection;
-            upstream.ssl = ssl.cast();
-            tls.prepare(upstream.ssl).ok()?;
-            let session = upstream.peer.as_ref().session.get();
-            if tls.reuses_sessions() {
-                (*(*raw).ssl).save_session = Some(save_session::<M>);
-                if !session.is_null() && ngx_ssl_set_session(raw, session) != NGX_OK as isize {
-                    return None;
-                }
-            }
+            begin_tls::<M>(raw, tls)?;
             // Of two commands in a row the second would wait until the first is
             // acknowledged, which takes the backend's delay.
             if ngx_tcp_nodelay(raw) != NGX_OK as isize {
@@ -397,21 +380,6 @@ unsafe extern "C" fn handshaked<M: Authenticator>(raw: *mut ngx_connection_t) {
         login.session.connection().error_log().error(NGX_ETIMEDOUT as _, c"upstream timed out");
     }
     login.failed();
-}
-
-/// Keeps a TLS session to use it again (ngx_ssl_get_session()).
-unsafe extern "C" fn save_session<M: Authenticator>(raw: *mut ngx_connection_t) {
-    // SAFETY: handshake() sets it on backends of sessions that are live, as long as
-    // there is an upstream; the peer is live as long as the configuration, and owns
-    // the session from here on.
-    unsafe {
-        if let Some(upstream) = Place::<M>::upstream((*raw).data.cast()) {
-            let session = ngx_ssl_get_session(raw);
-            if !session.is_null() {
-                upstream.peer.as_ref().keep_session(session);
-            }
-        }
-    }
 }
 
 /// The handler of the client's read event.

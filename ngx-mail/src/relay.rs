@@ -10,7 +10,7 @@ use crate::bindings::ngx_mail_session_t;
 use crate::heap::Bytes;
 use crate::place::Place;
 use crate::registered::Registered;
-use crate::upstream::Phase;
+use crate::upstream::{Phase, Upstream};
 
 /// Has nginx read the upstream's `line` from the backend, and relay from then on. What
 /// the upstream has beyond TLS goes with it.
@@ -91,12 +91,10 @@ unsafe extern "C" fn receive<M: Registered>(
     // SAFETY: watch() sets it for a session as it is promised one, which is live while
     // nginx relays.
     unsafe {
-        let Some(upstream) = Place::<M>::upstream((*connection).data.cast()) else {
-            return NGX_ERROR as isize;
-        };
-        let n = call(upstream.receive, connection, memory, size);
+        let session = (*connection).data.cast::<ngx_mail_session_t>();
+        let n = call(own::<M>(session, |upstream| upstream.receive), connection, memory, size);
         if n == 0 {
-            upstream.end_tls();
+            end_tls::<M>(session);
         }
         n
     }
@@ -112,10 +110,9 @@ unsafe extern "C" fn send<M: Registered>(
     // SAFETY: as in receive().
     unsafe {
         let session = (*connection).data.cast::<ngx_mail_session_t>();
-        let Some(upstream) = Place::<M>::upstream(session) else { return NGX_ERROR as isize };
-        let n = call(upstream.send, connection, bytes, size);
+        let n = call(own::<M>(session, |upstream| upstream.send), connection, bytes, size);
         if usize::try_from(n) == Ok(size) && (*(*(*session).connection).read).eof() != 0 {
-            upstream.end_tls();
+            end_tls::<M>(session);
         }
         n
     }
@@ -131,12 +128,11 @@ unsafe extern "C" fn client_receive<M: Registered>(
     // SAFETY: as in receive(); nginx has set a buffer for the client's bytes.
     unsafe {
         let session = (*client).data.cast::<ngx_mail_session_t>();
-        let Some(upstream) = Place::<M>::upstream(session) else { return NGX_ERROR as isize };
-        let n = call(upstream.client_receive, client, memory, size);
+        let n = call(own::<M>(session, |upstream| upstream.client_receive), client, memory, size);
         let buffer = (*session).buffer;
         let ended = n == 0 || n == NGX_ERROR as isize;
         if ended && !buffer.is_null() && (*buffer).pos == (*buffer).last {
-            upstream.end_tls();
+            end_tls::<M>(session);
         }
         n
     }
@@ -150,14 +146,36 @@ unsafe extern "C" fn client_send<M: Registered>(
 ) -> isize {
     // SAFETY: as in receive().
     unsafe {
-        let Some(upstream) = Place::<M>::upstream((*client).data.cast()) else {
-            return NGX_ERROR as isize;
-        };
-        let n = call(upstream.client_send, client, bytes, size);
+        let session = (*client).data.cast::<ngx_mail_session_t>();
+        let n = call(own::<M>(session, |upstream| upstream.client_send), client, bytes, size);
         if n == NGX_ERROR as isize {
-            upstream.end_tls();
+            end_tls::<M>(session);
         }
         n
+    }
+}
+
+/// The function in whose place one of these stands. The upstream is left alone while
+/// that is at work: OpenSSL may give it a session.
+///
+/// # Safety
+///
+/// `session` is live and has a [`Place`].
+unsafe fn own<M: Registered>(
+    session: *mut ngx_mail_session_t,
+    function: impl FnOnce(&Upstream) -> ngx_recv_pt,
+) -> ngx_recv_pt {
+    // SAFETY: the caller's promise.
+    unsafe { Place::<M>::upstream(session) }.and_then(|upstream| function(upstream))
+}
+
+/// # Safety
+///
+/// As for [`own`].
+unsafe fn end_tls<M: Registered>(session: *mut ngx_mail_session_t) {
+    // SAFETY: the caller's promise.
+    if let Some(upstream) = unsafe { Place::<M>::upstream(session) } {
+        upstream.end_tls();
     }
 }
 

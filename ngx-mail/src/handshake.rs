@@ -1,0 +1,58 @@
+//! What OpenSSL needs for TLS to a backend.
+
+use nginx_sys::{
+    NGX_OK, NGX_SSL_CLIENT, ngx_connection_t, ngx_ssl_create_connection, ngx_ssl_get_session,
+    ngx_ssl_set_session,
+};
+
+use crate::place::Place;
+use crate::registered::Registered;
+use crate::tls::Tls;
+
+/// Readies a connection for the handshake (ngx_ssl_create_connection()); what OpenSSL
+/// makes is the upstream's. Gives nothing if there is no memory, say.
+///
+/// # Safety
+///
+/// `raw` is live: the connection of the upstream of a session that is live and has a
+/// [`Place`].
+pub(crate) unsafe fn begin_tls<M: Registered>(raw: *mut ngx_connection_t, tls: &Tls) -> Option<()> {
+    // SAFETY: the caller's promise. The peer, and what it has, is live as long as the
+    // configuration.
+    unsafe {
+        let upstream = Place::<M>::upstream((*raw).data.cast())?;
+        if (*raw).ssl.is_null() {
+            let flags = NGX_SSL_CLIENT as usize;
+            if ngx_ssl_create_connection(tls.as_ptr(), raw, flags) != NGX_OK as isize {
+                return None;
+            }
+            upstream.ssl = (*(*raw).ssl).connection;
+        }
+        tls.prepare(upstream.ssl).ok()?;
+        if !tls.reuses_sessions() {
+            return Some(());
+        }
+        (*(*raw).ssl).save_session = Some(save_session::<M>);
+        let session = upstream.peer.as_ref().session.get();
+        if session.is_null() || ngx_ssl_set_session(raw, session) == NGX_OK as isize {
+            Some(())
+        } else {
+            None
+        }
+    }
+}
+
+/// Keeps a TLS session to use it again (ngx_ssl_get_session()).
+unsafe extern "C" fn save_session<M: Registered>(raw: *mut ngx_connection_t) {
+    // SAFETY: begin_tls() sets it on backends of sessions that are live, as long as
+    // there is an upstream; the peer is live as long as the configuration, and owns
+    // the session from here on.
+    unsafe {
+        if let Some(upstream) = Place::<M>::upstream((*raw).data.cast()) {
+            let session = ngx_ssl_get_session(raw);
+            if !session.is_null() {
+                upstream.peer.as_ref().keep_session(session);
+            }
+        }
+    }
+}
