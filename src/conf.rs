@@ -196,14 +196,8 @@ fn check_name(cf: &mut Conf<'_>, name: &[u8], methods: &Methods) -> Result<(), R
                   \"cram-md5\" can hold no \"<\", \">\" or space, use a host name"
             }
         };
-        cf.refuse(c"invalid server name", before_control(name), reason)
+        cf.refuse(c"invalid server name", name, reason)
     })
-}
-
-/// A value up to its first control character: a line break in a message would
-/// make it look like two.
-fn before_control(value: &[u8]) -> &[u8] {
-    value.split(u8::is_ascii_control).next().unwrap_or_default()
 }
 
 /// A limit on what a session counts: it never counts to more than this.

@@ -9,10 +9,11 @@ use core::slice;
 
 use nginx_sys::{
     AF_UNIX, NGX_OK, SSL_SESSION, SSL_SESSION_free, in6_addr, ngx_addr_t, ngx_inet_addr,
-    ngx_inet6_addr, ngx_parse_url, ngx_pool_cleanup_add, ngx_str_t, ngx_url_t,
+    ngx_inet_set_port, ngx_inet6_addr, ngx_parse_url, ngx_pool_cleanup_add, ngx_sock_ntop,
+    ngx_str_t, ngx_url_t, sockaddr,
 };
 
-use crate::bindings::NGX_RS_INADDR_NONE;
+use crate::bindings::{NGX_RS_INADDR_NONE, NGX_RS_SOCKADDR_STRLEN};
 use crate::conf::{Conf, Refused};
 use crate::error::NoMemory;
 use crate::text::Text;
@@ -24,7 +25,6 @@ pub struct Addresses {
     count: usize,
     /// The first to be tried by the next session.
     next: Cell<usize>,
-    host: Host,
 }
 
 /// What stands before the port.
@@ -66,11 +66,6 @@ impl Addresses {
         self.count
     }
 
-    /// The name.
-    pub const fn host(&self) -> Host {
-        self.host
-    }
-
     /// Gives all addresses their turn at being first: an index for [`Addresses::get`].
     pub fn take_turn(&self) -> usize {
         let first = self.next.get();
@@ -86,6 +81,23 @@ impl Addresses {
     }
 }
 
+/// What has been looked up, for [`Conf::addresses`].
+#[derive(Clone, Copy)]
+pub struct Found {
+    /// The addresses, live as long as the configuration.
+    list: NonNull<ngx_addr_t>,
+    count: usize,
+    host: Host,
+    has_port: bool,
+}
+
+impl Found {
+    /// What stands before the port.
+    pub const fn host(&self) -> Host {
+        self.host
+    }
+}
+
 impl Conf<'_> {
     /// Looks up `host[:port]`, `[v6]:port` or `unix:path` (ngx_parse_url()). `usage`
     /// ends the message about what is none.
@@ -93,16 +105,10 @@ impl Conf<'_> {
     /// # Errors
     ///
     /// There is no such host, or no memory.
-    pub fn addresses(
-        &mut self,
-        value: Text,
-        default_port: u16,
-        usage: &CStr,
-    ) -> Result<Addresses, Refused> {
+    pub fn look_up(&mut self, value: Text, usage: &CStr) -> Result<Found, Refused> {
         // SAFETY: all zeros are a valid ngx_url_t.
         let mut url: ngx_url_t = unsafe { mem::zeroed() };
         url.url = value.as_raw();
-        url.default_port = default_port;
         // SAFETY: the configuration's pool is live, and gets what is found; `err` is
         // null or one of nginx's texts.
         unsafe {
@@ -112,29 +118,64 @@ impl Conf<'_> {
                 return Err(self.refuse(reason, value.as_bytes(), usage));
             }
         }
-        let list = self.peers(&url)?;
+        let list = NonNull::new(url.addrs).ok_or(NoMemory)?;
+        let has_port = url.no_port() == 0;
 
-        Ok(Addresses { list, count: url.naddrs, next: Cell::new(0), host: host(&url) })
+        Ok(Found { list, count: url.naddrs, host: host(&url), has_port })
     }
 
-    fn peers(&mut self, url: &ngx_url_t) -> Result<NonNull<Peer>, NoMemory> {
-        let size = size_of::<Peers>();
-        let list = self.allocate(size_of::<Peer>().saturating_mul(url.naddrs));
+    /// Makes the addresses of a server, with this port where none was looked up.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn addresses(&mut self, found: &Found, port: u16) -> Result<Addresses, NoMemory> {
+        let &Found { list: from, count, has_port, .. } = found;
+        let list = self.allocate(size_of::<Peer>().saturating_mul(count));
         let list = NonNull::new(list.cast::<Peer>()).ok_or(NoMemory)?;
-        // SAFETY: the configuration's pool is live, and gives aligned memory of the
-        // size that it is asked for; nginx has put `naddrs` addresses there.
+        // SAFETY: nginx has put `count` addresses there, and the memory has room for as
+        // many. The configuration's pool is live, and gives aligned memory of the size
+        // that it is asked for.
         unsafe {
-            let cleanup = ngx_pool_cleanup_add(self.pool(), size);
-            let cleanup = NonNull::new(cleanup).ok_or(NoMemory)?.as_ptr();
-            for index in 0..url.naddrs {
-                let address = *url.addrs.add(index);
+            for index in 0..count {
+                let mut address = from.add(index).read();
+                if !has_port {
+                    self.set_port(&mut address, port)?;
+                }
                 list.add(index).write(Peer { address, session: Cell::new(ptr::null_mut()) });
             }
-            (*cleanup).data.cast::<Peers>().write(Peers { list, count: url.naddrs });
+            let cleanup = ngx_pool_cleanup_add(self.pool(), size_of::<Peers>());
+            let cleanup = NonNull::new(cleanup).ok_or(NoMemory)?.as_ptr();
+            (*cleanup).data.cast::<Peers>().write(Peers { list, count });
             (*cleanup).handler = Some(free_sessions);
         }
 
-        Ok(list)
+        Ok(Addresses { list, count, next: Cell::new(0) })
+    }
+
+    /// Gives an address another port, and a name with that.
+    ///
+    /// # Safety
+    ///
+    /// `address` is one of nginx's.
+    unsafe fn set_port(&mut self, address: &mut ngx_addr_t, port: u16) -> Result<(), NoMemory> {
+        let mut room = [0; NGX_RS_SOCKADDR_STRLEN as usize];
+        let length = address.socklen as usize;
+        let socket = NonNull::new(self.allocate(length).cast::<sockaddr>()).ok_or(NoMemory)?;
+        // SAFETY: the caller's promise; the new memory has the length of the old one,
+        // and nginx writes no more of a name than there is room for.
+        let length = unsafe {
+            socket
+                .cast::<u8>()
+                .copy_from_nonoverlapping(NonNull::new_unchecked(address.sockaddr).cast(), length);
+            address.sockaddr = socket.as_ptr();
+            ngx_inet_set_port(address.sockaddr, port);
+            ngx_sock_ntop(address.sockaddr, address.socklen, room.as_mut_ptr(), room.len(), 1)
+        };
+        let name = room.get(..length).unwrap_or_default();
+        address.name = self.text(&|put| put(name))?.as_raw();
+
+        Ok(())
     }
 }
 

@@ -135,7 +135,8 @@ impl Conf<'_> {
         words.get(index.checked_add(1)?).map(|&word| unsafe { Text::from_raw(word) })
     }
 
-    /// Refuses a value: logs it in quotes between two texts.
+    /// Refuses a value: logs it in quotes between two texts, up to its first control
+    /// character, which could make the message look like two.
     pub fn refuse(&mut self, before: &CStr, value: &[u8], after: &CStr) -> Refused {
         self.log(NGX_LOG_EMERG, before, value, after);
         Refused::Logged
@@ -147,6 +148,7 @@ impl Conf<'_> {
     }
 
     fn log(&mut self, level: u32, before: &CStr, value: &[u8], after: &CStr) {
+        let value = value.split(u8::is_ascii_control).next().unwrap_or_default();
         // SAFETY: the invariant; "%s" takes a string, "%*s" a length and a
         // pointer to as many bytes.
         unsafe {

@@ -1,6 +1,6 @@
 //! What the configuration says of backends.
 
-use ngx_mail::address::{Addresses, Host};
+use ngx_mail::address::{Addresses, Found, Host};
 use ngx_mail::conf::{Conf, Refused};
 use ngx_mail::text::Text;
 use ngx_mail::tls::{Expected, Options, Tls, Unusable, Versions};
@@ -17,8 +17,8 @@ const TLS_PORT: u16 = 995;
 /// What stands in one level of the configuration.
 #[derive(Default)]
 pub struct Settings {
-    /// `pop3_proxy_pass`.
-    pub pass: Option<Text>,
+    /// `pop3_proxy_pass`, and what was found there.
+    pub pass: Option<(Text, Found)>,
     /// Whether there is an `auth_http`.
     pub auth_http: bool,
     /// `pop3_proxy_ssl`.
@@ -85,7 +85,7 @@ impl Settings {
         methods: &Methods,
     ) -> Result<Option<Backend>, Refused> {
         let merged = self.with(parent);
-        let Some(pass) = self.source(parent, cf)? else {
+        let Some((pass, found)) = self.source(parent, cf)? else {
             return merged.without_backend(cf);
         };
         check_methods(cf, methods)?;
@@ -95,15 +95,10 @@ impl Settings {
 
         let ssl = merged.ssl.unwrap_or(Ssl::Off);
         let port = if ssl == Ssl::On { TLS_PORT } else { PORT };
-        let addresses = cf.addresses(
-            pass,
-            port,
-            c"in the \"pop3_proxy_pass\" directive, use \"host[:port]\", \"[v6]:port\" or \
-              \"unix:path\"",
-        )?;
+        let addresses = cf.addresses(&found, port)?;
         let tls = match ssl {
             Ssl::Off => None,
-            ssl => Some((ssl, merged.tls(cf, pass, addresses.host())?)),
+            ssl => Some((ssl, merged.tls(cf, pass, found.host())?)),
         };
 
         Ok(Some(Backend { addresses, tls, xclient: merged.xclient.unwrap_or(false) }))
@@ -111,9 +106,9 @@ impl Settings {
 
     /// The backend's address, unless the auth server is to say where that is. What
     /// stands in the server takes the place of what stands in mail{}.
-    fn source(&self, parent: &Self, cf: &mut Conf<'_>) -> Result<Option<Text>, Refused> {
+    fn source(&self, parent: &Self, cf: &mut Conf<'_>) -> Result<Option<(Text, Found)>, Refused> {
         match (self.pass, self.auth_http) {
-            (Some(pass), true) => Err(cf.refuse(
+            (Some((pass, _)), true) => Err(cf.refuse(
                 c"\"pop3_proxy_pass\"",
                 pass.as_bytes(),
                 c"and \"auth_http\" are in one server, and each says where a login goes: remove \

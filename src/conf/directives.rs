@@ -9,7 +9,7 @@ use ngx_mail::text::Text;
 use pop3::capability::{self, Unfit};
 use pop3::command::Keyword;
 
-use super::{ServerConf, before_control};
+use super::ServerConf;
 
 /// The longest command in bytes, its end included, that a client may rely on
 /// (RFC 2449, section 4).
@@ -116,7 +116,7 @@ fn refuse_capability(cf: &mut Conf<'_>, value: &[u8], unfit: Unfit) -> Refused {
         }
     };
 
-    cf.refuse(c"invalid capability", before_control(value), reason)
+    cf.refuse(c"invalid capability", value, reason)
 }
 
 /// `pop3_client_buffer size;`

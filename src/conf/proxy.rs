@@ -66,7 +66,11 @@ macro_rules! directive {
 
 directive! {
     /// `pop3_proxy_pass address;`
-    ProxyPass, "pop3_proxy_pass", pass: text
+    ProxyPass, "pop3_proxy_pass", pass, |cf: &mut Conf<'_>, value: Text| {
+        let usage = c"in the \"pop3_proxy_pass\" directive, use \"host[:port]\", \"[v6]:port\" or \
+                      \"unix:path\"";
+        cf.look_up(value, usage).map(|found| (value, found))
+    }
 }
 directive! {
     /// `pop3_proxy_xclient on | off;`
