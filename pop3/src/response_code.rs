@@ -30,6 +30,10 @@ impl ResponseCode {
         let (Some(name), Some(rest)) = (parts.next(), parts.next()) else {
             return (Self::Auth, text);
         };
+        // Words in brackets are no code, and what they say would be lost.
+        if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
+            return (Self::Auth, text);
+        }
         let known = Self::ALL.into_iter().find(|code| code.name().eq_ignore_ascii_case(name));
 
         (known.unwrap_or(Self::Auth), rest.strip_prefix(b" ").unwrap_or(rest))
@@ -63,5 +67,82 @@ impl ResponseCode {
             Self::SysTemp => b"login is not possible at the moment",
             Self::SysPerm => b"login is not possible, ask your administrator",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{string::String, vec::Vec};
+
+    fn written(code: ResponseCode, text: &[u8]) -> String {
+        let mut reply = Vec::new();
+        code.write(text, |piece| reply.extend_from_slice(piece));
+        String::from_utf8(reply).unwrap()
+    }
+
+    #[test]
+    fn rfc_2449_and_rfc_3206_codes_in_any_case() {
+        for (text, code) in [
+            (&b"[AUTH] no"[..], ResponseCode::Auth),
+            (b"[in-use] no", ResponseCode::InUse),
+            (b"[Login-Delay] no", ResponseCode::LoginDelay),
+            (b"[SYS/TEMP]no", ResponseCode::SysTemp),
+            (b"[sys/PERM] no", ResponseCode::SysPerm),
+            // What is no such code says nothing but that the login has failed.
+            (b"[SYS] no", ResponseCode::Auth),
+            (b"[SYS/TEMP/X] no", ResponseCode::Auth),
+            (b"[IN-USE2] no", ResponseCode::Auth),
+            (b"[UTF8]no", ResponseCode::Auth),
+            (b"no", ResponseCode::Auth),
+        ] {
+            assert_eq!(ResponseCode::split(text), (code, &b"no"[..]), "{text:?}");
+        }
+        assert_eq!(ResponseCode::split(b"[IN-USE]"), (ResponseCode::InUse, &b""[..]));
+        assert_eq!(
+            ResponseCode::split(b"[X] [IN-USE] a"),
+            (ResponseCode::Auth, &b"[IN-USE] a"[..])
+        );
+        assert_eq!(ResponseCode::split(b"[IN-USE]  ] a"), (ResponseCode::InUse, &b" ] a"[..]));
+    }
+
+    #[test]
+    fn what_is_no_code_is_text() {
+        for text in [
+            &b""[..],
+            b"[",
+            b"[]",
+            b"[] a",
+            b"[IN-USE",
+            b"[IN-USE a] b",
+            b"[ IN-USE] a",
+            b"[192.0.2.1 is blocked] call us",
+            b"[\xc3\xa9] a",
+            b" [IN-USE] a",
+            b"IN-USE] a",
+            b"a [IN-USE] b",
+        ] {
+            assert_eq!(ResponseCode::split(text), (ResponseCode::Auth, text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_reply_has_its_code_and_a_text() {
+        for (code, reply) in [
+            (ResponseCode::Auth, "-ERR [AUTH] invalid login or password\r\n"),
+            (ResponseCode::InUse, "-ERR [IN-USE] mailbox is in use\r\n"),
+            (ResponseCode::LoginDelay, "-ERR [LOGIN-DELAY] logged in too recently\r\n"),
+            (ResponseCode::SysTemp, "-ERR [SYS/TEMP] login is not possible at the moment\r\n"),
+            (
+                ResponseCode::SysPerm,
+                "-ERR [SYS/PERM] login is not possible, ask your administrator\r\n",
+            ),
+        ] {
+            assert_eq!(written(code, b""), reply);
+            // What is written is found again.
+            let text = &reply.as_bytes()["-ERR ".len()..];
+            assert_eq!(ResponseCode::split(text).0, code);
+        }
+        assert_eq!(written(ResponseCode::InUse, b"locked"), "-ERR [IN-USE] locked\r\n");
     }
 }
