@@ -194,6 +194,28 @@ mod tests {
     }
 
     #[test]
+    fn rfc_3206_auth_response_code_where_each_failed_login_has_one() {
+        let listed = |names: &[&str], auth_response_code, tls| {
+            let mut text = Vec::new();
+            let names = names.iter().map(|name| name.as_bytes());
+            Capabilities { names, methods: &APOP, starttls: StartTls::Only, auth_response_code }
+                .write(tls, |piece| text.extend_from_slice(piece));
+            String::from_utf8(text).unwrap()
+        };
+
+        let head = "+OK Capability list follows\r\n";
+        for (tls, end) in [(true, ".\r\n"), (false, "STLS\r\n.\r\n")] {
+            let both = std::format!("{head}RESP-CODES\r\nAUTH-RESP-CODE\r\n{end}");
+            assert_eq!(listed(&[], true, tls), both);
+            assert_eq!(listed(&[], false, tls), std::format!("{head}RESP-CODES\r\n{end}"));
+
+            let by_hand = std::format!("{head}auth-resp-code\r\nRESP-CODES\r\n{end}");
+            assert_eq!(listed(&["auth-resp-code"], true, tls), by_hand);
+            assert_eq!(listed(&["auth-resp-code"], false, tls), by_hand);
+        }
+    }
+
+    #[test]
     fn list_of_mechanisms() {
         let written = |mechanisms: &[Mechanism]| {
             let mut text = Vec::new();

@@ -3,8 +3,8 @@
 mod support;
 
 use pop3::reply::{EMPTY_CHALLENGE, OK, PASSWORD_PROMPT, USERNAME_PROMPT};
-use pop3::{Method, Methods, Policy, Refusal, StartTls};
-use support::{Noted, POLICY, play};
+use pop3::{Method, Methods, Policy, Refusal, Session, StartTls};
+use support::{Noted, Notes, POLICY, play};
 
 fn play_whole(bytes: &[u8]) -> Vec<Noted> {
     play(bytes, &[], &POLICY, false)
@@ -297,6 +297,30 @@ fn a_cancelled_exchange_is_no_error() {
     assert_eq!(
         play(b"AUTH PLAIN\r\n*\r\nbad\r\n", &[], &policy, false)[1..],
         [Noted::Refuse(Refusal::Cancelled), Noted::Close(Refusal::UnknownCommand)]
+    );
+}
+
+#[test]
+fn a_login_that_has_failed_counts_as_an_error() {
+    let failed =
+        |session: &mut Session, max_errors| session.count_error(&Policy { max_errors, ..POLICY });
+    let mut session = Session::default();
+    assert!(!failed(&mut session, 3));
+    assert!(!failed(&mut session, 3));
+    assert!(failed(&mut session, 3));
+    for max_errors in [0, 1] {
+        assert!(failed(&mut Session::default(), max_errors));
+    }
+
+    let policy = Policy { max_errors: 3, ..POLICY };
+    let mut server = Notes { noted: vec![], policy: &policy, tls: false };
+    let mut session = Session::default();
+    assert!(session.next(&mut b"bad\r\n".to_vec(), &mut server).is_continue());
+    assert!(!failed(&mut session, 3));
+    assert!(session.next(&mut b"bad\r\n".to_vec(), &mut server).is_continue());
+    assert_eq!(
+        server.noted,
+        [Noted::Refuse(Refusal::UnknownCommand), Noted::Close(Refusal::UnknownCommand)]
     );
 }
 
