@@ -1,9 +1,13 @@
-//! What holds for whatever a client sends, however it is cut.
+//! What holds for whatever a client or a backend sends, however it is cut.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test may panic")]
 
+#[path = "support/backend.rs"]
+mod backend;
 mod support;
 
+use backend::log_in;
+use pop3::backend::{Command, MAX_LINE, Options};
 use pop3::{Policy, Refusal, StartTls};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -41,6 +45,28 @@ fn cut_dialogue() -> impl Strategy<Value = (Vec<u8>, Vec<usize>)> {
         let length = bytes.len();
         (Just(bytes), cuts(length))
     })
+}
+
+/// What a backend sends at each of its turns: mostly a reply.
+fn turns() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let word = prop_oneof![
+        8 => prop::sample::select(vec![
+            &b"+OK"[..], b"-ERR", b" ", b"\r\n", b"\r", b"\n", b"\0", b"[XCLIENT]", b"[IN-USE]",
+            b"[", b"]", b"ready", b"\xe9",
+        ])
+        .prop_map(<[u8]>::to_vec),
+        1 => vec(any::<u8>(), 0..20),
+        1 => (MAX_LINE - 20..MAX_LINE + 2).prop_map(|length| vec![b'a'; length]),
+    ];
+    let any = vec(word.clone(), 0..8).prop_map(|words| words.concat());
+    let reply = (prop::sample::select(vec!["+OK", "+OK ", "+OK ", "+OK ", "-ERR "]), word)
+        .prop_map(|(head, text)| [head.as_bytes(), &text, b"\r\n"].concat());
+
+    vec(prop_oneof![1 => any, 8 => reply], 0..7)
+}
+
+fn options() -> impl Strategy<Value = Options> {
+    any::<(bool, bool)>().prop_map(|(starttls, xclient)| Options { starttls, xclient })
 }
 
 proptest! {
@@ -115,4 +141,66 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn every_cut_of_a_backends_turns_gives_the_same_steps(
+        turns in turns(),
+        options in options(),
+        places in vec(0..MAX_LINE + 4, 0..12),
+    ) {
+        let whole = log_in(&turns, options, |_| vec![]);
+        let cuts = |length: usize| {
+            let mut cuts: Vec<_> =
+                places.iter().map(|place| place % (length + 1)).chain([0, length]).collect();
+            cuts.extend(length.saturating_sub(6)..length);
+            cuts.sort_unstable();
+            cuts
+        };
+
+        prop_assert_eq!(&log_in(&turns, options, cuts), &whole);
+        if turns.iter().all(|turn| turn.len() < 200) {
+            prop_assert_eq!(&log_in(&turns, options, |length| (0..length).collect()), &whole);
+        }
+    }
+
+    #[test]
+    fn a_login_takes_a_good_reply_to_each_command(turns in turns(), options in options()) {
+        let steps = log_in(&turns, options, |_| vec![]);
+        let asked = |command| steps.contains(&backend::Noted::Send(command));
+        let good = |turn: &&Vec<u8>| is_ok(turn);
+        let logged_in = matches!(steps.last(), Some(backend::Noted::LoggedIn(_)));
+        let replies = 3 + usize::from(asked(Command::Stls)) + usize::from(asked(Command::Xclient));
+        let all_good = turns.iter().take(replies).filter(good).count() == replies;
+
+        prop_assert_eq!(logged_in, all_good && asked(Command::Pass));
+        prop_assert_eq!(asked(Command::Stls), options.starttls && turns.first().is_some_and(|turn| good(&turn)));
+        prop_assert!(!asked(Command::Xclient) || options.xclient);
+    }
+
+    #[test]
+    fn no_text_of_a_backend_can_end_a_line(turns in turns(), options in options()) {
+        for noted in log_in(&turns, options, |_| vec![]) {
+            match noted {
+                backend::Noted::LoggedIn(line) => prop_assert!(is_ok(&line)),
+                backend::Noted::Refused(code, text) => {
+                    let mut reply = vec![];
+                    code.write(&text, |piece| reply.extend_from_slice(piece));
+                    prop_assert!(reply.starts_with(b"-ERR [") && clean(&reply));
+                }
+                backend::Noted::Broken(_, text) => prop_assert!(!text.iter().any(u8::is_ascii_control)),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether it is all that a backend that goes on may send at a turn.
+fn is_ok(bytes: &[u8]) -> bool {
+    let separated = [&b"+OK "[..], b"+OK\r\n"].iter().any(|head| bytes.starts_with(head));
+    separated && bytes.len() <= MAX_LINE && clean(bytes)
+}
+
+/// Whether it ends in the only CRLF that it holds, and there is no other control character.
+fn clean(bytes: &[u8]) -> bool {
+    bytes.strip_suffix(b"\r\n").is_some_and(|text| !text.iter().any(u8::is_ascii_control))
 }
