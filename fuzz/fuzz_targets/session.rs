@@ -153,9 +153,11 @@ fn check_reply(action: &Noted, policy: &Policy, tls: bool) {
         Noted::Capabilities => {
             let names = capability::DEFAULT.into_iter();
             let starttls = policy.starttls;
-            Capabilities { names, methods: &policy.methods, starttls }.write(tls, put);
+            Capabilities { names, methods: &policy.methods, starttls, auth_response_code: true }
+                .write(tls, put);
 
             let tags = check_list(&bytes);
+            assert!(tags.iter().any(|tag| tag == "AUTH-RESP-CODE"));
             assert_eq!(tags.iter().any(|tag| tag == "STLS"), stls);
             assert_eq!(tags.iter().any(|tag| tag == "USER"), !tls_required(policy, tls));
             assert!(!(tags.iter().any(|tag| tag == "SASL") && tls_required(policy, tls)));

@@ -3,11 +3,18 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
+use pop3::backend::MAX_LINE;
 use pop3::{Credentials, Mechanism, Method, Policy, Refusal};
 
 #[path = "../../pop3/tests/support/mod.rs"]
 #[expect(missing_docs, reason = "as a part of tests it needs no documentation")]
 pub mod support;
+
+#[path = "../../pop3/tests/support/backend.rs"]
+#[expect(missing_docs, reason = "as a part of tests it needs no documentation")]
+pub mod backend;
+
+pub mod proxy;
 
 use support::{Noted, POLICY, play};
 
@@ -36,6 +43,13 @@ pub fn single_bytes(length: usize) -> Vec<usize> {
     (1..=length).collect()
 }
 
+/// As [`single_bytes`], but for what stands in the middle of a line that [`turns`] has
+/// filled: it comes at once, or a run would look at little else.
+pub fn turn_bytes(length: usize) -> Vec<usize> {
+    let near_an_end = |at: &usize| *at < 64 || length - at < 64;
+    (1..=length).filter(|at| length < MAX_LINE - 64 || near_an_end(at)).collect()
+}
+
 /// The lines that have ended, without their ends; nothing for one that is
 /// longer than `limit`.
 pub fn lines(bytes: &[u8], limit: usize) -> Vec<Option<&[u8]>> {
@@ -47,6 +61,42 @@ pub fn lines(bytes: &[u8], limit: usize) -> Vec<Option<&[u8]>> {
             (line.len() <= limit).then(|| text.strip_suffix(b"\r").unwrap_or(text))
         })
         .collect()
+}
+
+/// What a backend sends at each of its turns: a line, and with it those behind it that
+/// begin with `&`. The first `~` stands for so many letters that a line of them alone
+/// is 16 bytes below the bound, and `fill` more, up to 31.
+pub fn turns(bytes: &[u8], fill: u8) -> Vec<Vec<u8>> {
+    let letters = MAX_LINE - 16 + usize::from(fill & 31);
+    let filled: Vec<u8> = match bytes.iter().position(|&byte| byte == b'~') {
+        Some(at) => [&bytes[..at], &vec![b'a'; letters], &bytes[at + 1..]].concat(),
+        None => bytes.to_vec(),
+    };
+
+    let mut turns: Vec<Vec<u8>> = vec![];
+    for line in filled.split_inclusive(|&byte| byte == b'\n') {
+        match (line.strip_prefix(b"&"), turns.last_mut()) {
+            (Some(behind), Some(turn)) => turn.extend_from_slice(behind),
+            _ => turns.push(line.to_vec()),
+        }
+    }
+    turns
+}
+
+/// Whether it is text that ends in its only CRLF, without another control character.
+pub fn is_line(bytes: &[u8]) -> bool {
+    bytes.strip_suffix(b"\r\n").is_some_and(|text| !text.iter().any(u8::is_ascii_control))
+}
+
+/// Whether it is a line by which a backend goes on.
+pub fn is_ok(bytes: &[u8]) -> bool {
+    let separated = bytes.starts_with(b"+OK ") || bytes.starts_with(b"+OK\r\n");
+    separated && bytes.len() <= MAX_LINE && is_line(bytes)
+}
+
+/// Whether `part` stands somewhere in `bytes`.
+pub fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    (0..bytes.len()).any(|at| bytes[at..].starts_with(part))
 }
 
 /// Whether a login name may go to the auth server and into a log.

@@ -1,0 +1,268 @@
+//! A proxy as small as it gets: a client's session, and a login at a backend for each
+//! of its logins.
+
+use core::mem;
+use core::ops::ControlFlow::{Break, Continue};
+
+use pop3::backend::{Command, Dialogue, Facts, Options, Xclient};
+use pop3::reply::OK;
+use pop3::{
+    Capabilities, Credentials, Login, Methods, Policy, Refused, Secret, Server, Session, StartTls,
+    capability,
+};
+
+use crate::backend;
+
+/// What the client is told if it is not its fault.
+pub const UNAVAILABLE: &[u8] = b"-ERR [SYS/TEMP] mail server is not available\r\n";
+
+/// What the head of the input chooses. Readable characters do: `C` is a limit of three
+/// errors, `1` one address and `2` two.
+pub struct Setting {
+    /// What the client may do.
+    pub policy: Policy,
+    options: Options,
+    /// How many addresses the backend has.
+    pub addresses: usize,
+    /// Whether the client gets to read why a backend refuses a login.
+    error_message: bool,
+    /// For [`turns`](crate::turns).
+    pub fill: u8,
+    /// For [`cuts`](crate::cuts).
+    pub seed: [u8; 2],
+}
+
+impl From<[u8; 6]> for Setting {
+    fn from([chosen, errors, addresses, fill, seed @ ..]: [u8; 6]) -> Self {
+        Self {
+            policy: Policy {
+                // Of the others a backend would have to be told something else.
+                methods: Methods { plain: true, ..Methods::default() },
+                starttls: StartTls::Off,
+                max_line: 4096,
+                max_errors: (errors & 31).into(),
+                max_commands: u32::MAX,
+            },
+            options: Options { starttls: chosen & 1 != 0, xclient: chosen & 2 != 0 },
+            addresses: usize::from(addresses & 3).max(1),
+            error_message: chosen & 4 != 0,
+            fill,
+            seed,
+        }
+    }
+}
+
+/// What the client sends, and what the backend does.
+pub fn sides(text: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let (mut client, mut backend) = (vec![], vec![]);
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        match line {
+            [b'<', line @ ..] => backend.extend_from_slice(line),
+            [b'&', ..] => backend.extend_from_slice(line),
+            line => client.extend_from_slice(line),
+        }
+    }
+    (client, backend)
+}
+
+/// What came of a conversation.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// What the client was sent, in the order of its lines.
+    pub replies: Vec<Vec<u8>>,
+    /// What the client has tried to log in with.
+    pub logins: Vec<Attempt>,
+    /// Whether the session has ended before a login.
+    pub ended: bool,
+    /// What goes from the client to the backend after a login.
+    pub relayed: Option<Vec<u8>>,
+}
+
+/// A login at the backend.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Attempt {
+    /// Who logs in.
+    pub login: Vec<u8>,
+    /// The password.
+    pub secret: Vec<u8>,
+    /// What was said at each address that was tried.
+    pub connections: Vec<Vec<Said>>,
+}
+
+/// What went over a connection to the backend.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A turn of the backend's.
+    ByBackend(Vec<u8>),
+    /// A command, and its line.
+    ByProxy(Command, Vec<u8>),
+}
+
+struct Proxy<'a> {
+    setting: &'a Setting,
+    kept: Vec<u8>,
+    asked: Option<Attempt>,
+    outcome: Outcome,
+}
+
+/// Plays a proxy. `cut` tells for a length of input where it is cut.
+pub fn converse(
+    client: &[u8],
+    turns: &[Vec<u8>],
+    setting: &Setting,
+    cut: impl Fn(usize) -> Vec<usize>,
+) -> Outcome {
+    let mut session = Session::default();
+    let mut proxy = Proxy { setting, kept: vec![], asked: None, outcome: Outcome::default() };
+    let mut turns = turns.iter();
+    let mut held = vec![];
+    let mut from = 0;
+
+    for to in cut(client.len()).into_iter().chain([client.len()]) {
+        let piece = &client[from..to];
+        from = to;
+        match &mut proxy.outcome.relayed {
+            Some(relayed) => relayed.extend_from_slice(piece),
+            None => held.extend_from_slice(piece),
+        }
+
+        while !proxy.outcome.ended && proxy.outcome.relayed.is_none() {
+            match session.next(&mut held, &mut proxy) {
+                Continue(rest) => held = rest.to_vec(),
+                Break(rest) => {
+                    held = rest.to_vec();
+                    break;
+                }
+            }
+            if let Some(mut attempt) = proxy.asked.take() {
+                let (reply, logged_in) = log_in(&mut attempt, &mut turns, setting, &cut);
+                proxy.outcome.replies.push(reply);
+                proxy.outcome.logins.push(attempt);
+                if logged_in {
+                    proxy.outcome.relayed = Some(mem::take(&mut held));
+                } else {
+                    proxy.outcome.ended = session.count_error(&setting.policy);
+                }
+            }
+        }
+    }
+
+    proxy.outcome
+}
+
+/// Logs in at the addresses there are, each of which sends the next turns. Gives what
+/// the client is sent, and whether it is logged in.
+fn log_in<'a>(
+    attempt: &mut Attempt,
+    turns: &mut impl Iterator<Item = &'a Vec<u8>>,
+    setting: &Setting,
+    cut: impl Fn(usize) -> Vec<usize>,
+) -> (Vec<u8>, bool) {
+    for _ in 0..setting.addresses {
+        let mut dialogue = Dialogue::new(setting.options);
+        let mut said = vec![];
+        let answer = loop {
+            // A backend that has nothing to say, or no whole line, has gone away.
+            let Some(turn) = turns.next() else { break None };
+            said.push(Said::ByBackend(turn.clone()));
+            let command = match backend::turn(&mut dialogue, turn, &cut(turn.len())) {
+                Some(backend::Noted::Send(command)) => command,
+                Some(backend::Noted::StartTls) => dialogue.secured(),
+                Some(backend::Noted::LoggedIn(line)) => break Some((line, true)),
+                Some(backend::Noted::Refused(code, text)) => {
+                    let text = if setting.error_message { &text[..] } else { b"" };
+                    let mut reply = vec![];
+                    code.write(text, |piece| reply.extend_from_slice(piece));
+                    break Some((reply, false));
+                }
+                Some(backend::Noted::Broken(..)) | None => break None,
+            };
+            said.push(Said::ByProxy(command, attempt.written(command)));
+        };
+        attempt.connections.push(said);
+
+        if let Some(answer) = answer {
+            return answer;
+        }
+        if !dialogue.replaceable() {
+            break;
+        }
+    }
+
+    (UNAVAILABLE.to_vec(), false)
+}
+
+impl Attempt {
+    fn written(&self, command: Command) -> Vec<u8> {
+        let xclient = Some(Xclient { client: None, server: None, session: b"1", tls: false });
+        let facts = Facts { login: &self.login, secret: Secret::new(&self.secret), xclient };
+        let mut line = vec![];
+        command.write(&facts, |piece| line.extend_from_slice(piece));
+        line
+    }
+}
+
+impl Server for Proxy<'_> {
+    fn policy(&self) -> &Policy {
+        &self.setting.policy
+    }
+
+    fn tls(&self) -> bool {
+        false
+    }
+
+    fn reply(&mut self, line: &'static [u8]) {
+        self.outcome.replies.push(line.into());
+    }
+
+    fn reply_capabilities(&mut self) {
+        let mut list = vec![];
+        Capabilities {
+            names: capability::DEFAULT.into_iter(),
+            methods: &self.setting.policy.methods,
+            starttls: StartTls::Off,
+            auth_response_code: true,
+        }
+        .write(false, |piece| list.extend_from_slice(piece));
+        self.outcome.replies.push(list);
+    }
+
+    fn reply_mechanisms(&mut self) {
+        let mut list = vec![];
+        let mechanisms = self.setting.policy.methods.mechanisms();
+        capability::write_mechanisms(mechanisms, |piece| list.extend_from_slice(piece));
+        self.outcome.replies.push(list);
+    }
+
+    fn reply_challenge(&mut self) {
+        panic!("CRAM-MD5 is off");
+    }
+
+    fn keep_login(&mut self, name: &[u8], line: &'static [u8]) {
+        self.kept = name.to_vec();
+        self.reply(line);
+    }
+
+    fn refuse(&mut self, refused: &Refused) {
+        self.reply(refused.reason.reply());
+        self.outcome.ended = refused.close;
+    }
+
+    fn authenticate(&mut self, credentials: &Credentials<'_>) {
+        let login = match credentials.login {
+            Login::Given(login) => login.to_vec(),
+            Login::Kept => mem::take(&mut self.kept),
+        };
+        let secret = credentials.secret.expose().to_vec();
+        self.asked = Some(Attempt { login, secret, connections: vec![] });
+    }
+
+    fn start_tls(&mut self) {
+        panic!("STLS is off");
+    }
+
+    fn quit(&mut self) {
+        self.reply(OK);
+        self.outcome.ended = true;
+    }
+}
