@@ -10,12 +10,10 @@ use strict;
 use Digest::HMAC_MD5 qw/ hmac_md5_hex /;
 use Digest::MD5 qw/ md5_hex /;
 use Exporter qw/ import /;
-use IO::Select;
-use IO::Socket::INET;
-use Time::HiRes qw/ time /;
 
 use Test::Nginx;
 
+use POP3Loop;
 use POP3Records;
 
 our @EXPORT = (@POP3Records::EXPORT, qw/ start_daemons /);
@@ -95,7 +93,7 @@ sub auth_daemon {
 	my $log = POP3Records::open_log("$dir/auth.log");
 	my %again;
 
-	_serve([$port->{8080}], data => sub {
+	POP3Loop::serve(_listen(8080, $port), data => sub {
 		my ($conn) = @_;
 
 		return unless $conn->{in} =~ s/\A(.*?\x0d?\x0a\x0d?\x0a)//s;
@@ -108,9 +106,7 @@ sub auth_daemon {
 
 		return unless @answer;
 
-		$conn->{out} .= $answer[0];
-		$conn->{close} = 1;
-		$conn->{hold} = time() + $delay;
+		push @{$conn->{todo}}, ['wait', $delay], $answer[0], ['close'];
 	});
 }
 
@@ -209,28 +205,40 @@ sub backend_daemon {
 
 	my $log = POP3Records::open_log("$dir/backend.log");
 
-	_serve([$port->{8111}, $port->{8112}], open => sub {
+	POP3Loop::serve(_listen(8111, 8112, $port), open => sub {
 		my ($conn) = @_;
 
-		$conn->{out} = "+OK backend ready$CRLF";
-		$conn->{close} = $conn->{port} == $port->{8112};
+		push @{$conn->{todo}}, "+OK backend ready$CRLF";
+		push @{$conn->{todo}}, ['close'] if $conn->{at} == 8112;
 
 	}, data => sub {
 		my ($conn) = @_;
 
-		while (!$conn->{close} && $conn->{in} =~ s/\A([^\x0a]*\x0a)//) {
+		while (!_is_ending($conn) && $conn->{in} =~ s/\A([^\x0a]*\x0a)//) {
 			my $line = $1;
 
 			POP3Records::log_line($log, "$conn->{number} $line");
 			_backend_answer($conn, $line);
 		}
 
-	}, gone => sub {
+	}, ended => sub {
 		my ($conn) = @_;
 
 		POP3Records::log_line($log, "$conn->{number} $conn->{in}")
 			if $conn->{in} ne '';
 	});
+}
+
+sub _listen {
+	my ($port) = pop @_;
+
+	return { map { ("127.0.0.1:$port->{$_}" => $_) } @_ };
+}
+
+sub _is_ending {
+	my ($conn) = @_;
+
+	return ref $conn->{todo}[-1] && $conn->{todo}[-1][0] eq 'close';
 }
 
 sub _backend_answer {
@@ -243,6 +251,34 @@ sub _backend_answer {
 	return if !$conn->{lines}++ && $line =~ /^PROXY /;
 
 	my ($command, $arg) = $line =~ /^(\S*) ?(.*)/s;
+
+	$command = uc $command;
+
+	if ($command eq 'USER') {
+		$conn->{login} = $arg;
+		push @{$conn->{todo}}, "+OK user$CRLF";
+
+	} elsif ($command eq 'PASS') {
+		my $refused = ($conn->{login} // '') eq 'refuse@backend';
+
+		$conn->{logged_in} = !$refused;
+		push @{$conn->{todo}}, ($refused ? '-ERR [AUTH] refused by backend'
+			: '+OK logged in to backend') . $CRLF;
+
+	} elsif ($command ne 'QUIT' && !$conn->{logged_in}) {
+		push @{$conn->{todo}}, "-ERR log in first$CRLF";
+
+	} else {
+		push @{$conn->{todo}}, mailbox($command);
+		push @{$conn->{todo}}, ['close'] if $command eq 'QUIT';
+	}
+}
+
+# What a mailbox answers that is logged in to.
+
+sub mailbox {
+	my ($command) = @_;
+
 	my $mail = "Subject: one${CRLF}${CRLF}first$CRLF";
 
 	my %answer = (
@@ -256,110 +292,7 @@ sub _backend_answer {
 		QUIT => '+OK bye from backend',
 	);
 
-	$command = uc $command;
-
-	if ($command eq 'USER') {
-		$conn->{login} = $arg;
-		$conn->{out} .= "+OK user$CRLF";
-
-	} elsif ($command eq 'PASS') {
-		my $refused = ($conn->{login} // '') eq 'refuse@backend';
-
-		$conn->{logged_in} = !$refused;
-		$conn->{out} .= ($refused ? '-ERR [AUTH] refused by backend'
-			: '+OK logged in to backend') . $CRLF;
-
-	} elsif ($command ne 'QUIT' && !$conn->{logged_in}) {
-		$conn->{out} .= "-ERR log in first$CRLF";
-
-	} else {
-		$conn->{out} .= ($answer{$command} // '-ERR what') . $CRLF;
-		$conn->{close} = 1 if $command eq 'QUIT';
-	}
-}
-
-# One process for all connections: nothing is left to end when it is killed.
-# A connection: in, out (buffers), close (when out is written), hold (until
-# when out waits), port, number.
-
-sub _serve {
-	my ($ports, %on) = @_;
-
-	my ($last, $parent, %conn) = (0, getppid());
-	my %listener = map {
-		my $s = IO::Socket::INET->new(
-			Proto     => 'tcp',
-			LocalAddr => "127.0.0.1:$_",
-			Listen    => 128,
-			ReuseAddr => 1,
-			Blocking  => 0,
-		) or die "Can't listen on port $_: $@\n";
-		fileno($s) => { sock => $s, port => $_ };
-	} @$ports;
-
-	local $SIG{PIPE} = 'IGNORE';
-
-	while (getppid() == $parent) {
-		my $now = time();
-		my $timeout = 1;
-		my ($read, $write) = (IO::Select->new(), IO::Select->new());
-
-		$read->add($_->{sock}) for values %listener;
-
-		for my $c (values %conn) {
-			my $hold = ($c->{hold} || 0) - $now;
-
-			$read->add($c->{sock}) unless $c->{eof};
-
-			if ($hold > 0) {
-				$timeout = $hold if $hold < $timeout;
-			} elsif ($c->{out} ne '' || $c->{close}) {
-				$write->add($c->{sock});
-			}
-		}
-
-		my ($readable, $writable) = IO::Select->select($read, $write, undef,
-			$timeout);
-
-		for my $sock (@{$readable || []}) {
-			my $c = $conn{fileno $sock};
-
-			if (!$c) {
-				my $l = $listener{fileno $sock};
-				my $new = $sock->accept() or next;
-
-				$new->blocking(0);
-				$c = $conn{fileno $new} = { sock => $new, in => '', out => '',
-					port => $l->{port}, number => ++$last };
-				$on{open}->($c) if $on{open};
-				next;
-			}
-
-			my $n = sysread($sock, $c->{in}, 65536, length $c->{in});
-
-			if ($n) {
-				$on{data}->($c);
-			} elsif (defined $n || !$!{EAGAIN}) {
-				$c->{eof} = 1;
-				$c->{close} = 1 unless ($c->{hold} || 0) > $now;
-			}
-		}
-
-		for my $sock (@{$writable || []}) {
-			my $c = $conn{fileno $sock} or next;
-			my $n = $c->{out} eq '' ? 0 : syswrite($sock, $c->{out});
-
-			next if !defined $n && $!{EAGAIN};
-
-			substr($c->{out}, 0, $n) = '' if defined $n;
-
-			if (!defined $n || $c->{close} && $c->{out} eq '') {
-				$on{gone}->($c) if $on{gone};
-				delete $conn{fileno $sock};
-				$sock->close();
-			}
-		}
-	}
+	return ($answer{$command} // '-ERR what') . $CRLF;
 }
 
 ###############################################################################

@@ -1,0 +1,315 @@
+package POP3Backend;
+
+# Backends that do as they are told, and record all that they are sent.
+#
+#	start_backends($t,
+#		8211              => {},
+#		'127.0.0.2:8212'  => { greeting => '-ERR [SYS/TEMP] not now' },
+#		'[::1]:8213'      => { tls => { ssl => 1 } },
+#		'unix:socket'     => { PASS => [['close']] },
+#		8214              => { logins => {
+#			'flood' => { USER => [['flood', 'x' x 4096]] },
+#		} });
+#
+# An address is 127.0.0.1 with a port, as a number of the configuration, an
+# address with such a number, or the name of a socket in the test's directory.
+#
+# What a backend does is a hash.  "greeting", and each command by its name in
+# capitals, has a turn, and so have those of each of the "logins", from their USER
+# on.  A turn is a reply, which gets a CRLF; or a list of what POP3Loop knows, with
+# strings sent as they are, and
+#
+#	['line', reply]       a reply, with its CRLF
+#	['bytes', bytes]      each of the bytes by itself
+#
+# or a code reference that has the argument of the command and gives a turn.  []
+# is silence.  Without a turn a backend takes any login with the password "secret",
+# and refuses others with [AUTH]; behind a login it is a mailbox.
+#
+#	proxy => 1            all of it behind a PROXY header of version 1
+#	tls   => {...}        STLS works, with these options of IO::Socket::SSL; with
+#	                      ssl => 1 TLS comes first; the certificate is
+#	                      localhost.crt with localhost.key unless others are named
+#
+# connections() gives what has been recorded of them, in the order in which they
+# came, each a hash:
+#
+#	at                    the address, as it was given to start_backends()
+#	lines                 all lines, without CRLF; other ends are kept
+#	early                 those of them that came before it was their turn
+#	tls                   nothing, or version, sni, reused, client (the subject)
+#	failed                why the handshake has failed
+#	end                   how the peer has ended it, eof, notify (TLS's own end),
+#	                      reset; or ours; nothing while it is open
+
+use warnings;
+use strict;
+
+use Exporter qw/ import /;
+
+use Test::Nginx;
+
+use POP3Loop;
+use POP3Records;
+use POP3Servers;
+
+our @EXPORT = qw/ start_backends connections connections_take backend_port /;
+
+my $CRLF = "\x0d\x0a";
+my $LOG = 'connections.log';
+
+###############################################################################
+
+sub start_backends {
+	my ($t, %backends) = @_;
+
+	my $dir = POP3Records::keep_in($t->testdir());
+	my %listen = map { (_address($dir, $_) => { %{$backends{$_}}, at => $_ }) }
+		keys %backends;
+
+	$t->run_daemon(\&backends_daemon, $dir, \%listen);
+
+	$t->waitforfile("$dir/backends.ready")
+		or die "Can't start the backends\n";
+
+	return $t;
+}
+
+sub _address {
+	my ($dir, $name) = @_;
+
+	return "unix:$dir/$1" if $name =~ /^unix:(.*)/;
+
+	my ($host, $number) = $name =~ /^(?:(.*):)?(\d+)$/
+		or die "Wrong address of a backend: $name\n";
+
+	return ($host // '127.0.0.1') . ':' . port($number);
+}
+
+sub backends_daemon {
+	my ($dir, $listen) = @_;
+
+	my $log = POP3Records::open_log("$dir/$LOG");
+
+	for my $backend (values %$listen) {
+		$backend->{context} = _context($dir, %{$backend->{tls}})
+			if $backend->{tls};
+	}
+
+	my $record = sub {
+		my ($c, $text) = @_;
+
+		POP3Records::log_line($log, "$c->{number} $text");
+	};
+
+	POP3Loop::serve($listen, ready => sub {
+		POP3Records::open_log("$dir/backends.ready");
+
+	}, open => sub {
+		my ($c) = @_;
+
+		$record->($c, "<at $c->{at}{at}>");
+		$c->{peek} = 1 if $c->{at}{proxy};
+		_begin($c) unless $c->{at}{proxy};
+
+	}, data => sub {
+		my ($c) = @_;
+
+		while ($c->{in} =~ s/\A([^\x0a]*\x0a)//) {
+			my $line = $1;
+
+			$record->($c, '<early>') if @{$c->{todo}} && !$c->{passed};
+			$record->($c, $line);
+			_answer($c, $line =~ s/\x0d?\x0a\z//r);
+		}
+
+	}, tls => sub {
+		my ($c) = @_;
+
+		$record->($c, '<tls ' . join(' ', _tls_facts($c->{sock})) . '>');
+		_turn($c, 'greeting', '+OK backend ready') unless $c->{greeted}++;
+
+	}, failed => sub {
+		my ($c, $why) = @_;
+
+		$record->($c, "<failed $why>");
+
+	}, ended => sub {
+		my ($c, $how) = @_;
+
+		$record->($c, $c->{in}) if $c->{in} ne '';
+		$record->($c, "<end $how>");
+	});
+}
+
+sub _begin {
+	my ($c) = @_;
+
+	if ($c->{at}{tls} && $c->{at}{tls}{ssl}) {
+		push @{$c->{todo}}, ['tls', $c->{at}{context}];
+		return;
+	}
+
+	$c->{greeted} = 1;
+	_turn($c, 'greeting', '+OK backend ready');
+}
+
+sub _answer {
+	my ($c, $line) = @_;
+
+	if ($c->{peek}) {
+		$c->{peek} = 0;
+		return _begin($c);
+	}
+
+	my ($command, $arg) = $line =~ /^(\S*) ?(.*)/s;
+
+	$command = uc $command;
+	$c->{login} = $arg if $command eq 'USER';
+
+	if ($command eq 'USER') {
+		_turn($c, $command, '+OK user', $arg);
+
+	} elsif ($command eq 'PASS') {
+		_turn($c, $command, $arg eq 'secret' ? '+OK logged in to backend'
+			: '-ERR [AUTH] wrong password', $arg);
+		$c->{passed} = 1;
+
+	} elsif ($command eq 'STLS' && $c->{at}{context}) {
+		_turn($c, $command, [['line', '+OK begin TLS'],
+			['tls', $c->{at}{context}]], $arg);
+
+	} elsif ($command eq 'XCLIENT') {
+		_turn($c, $command, '+OK updated', $arg);
+
+	} elsif ($c->{passed}) {
+		_turn($c, $command, [POP3Servers::mailbox($command)], $arg);
+		push @{$c->{todo}}, ['close'] if $command eq 'QUIT';
+
+	} else {
+		_turn($c, $command, '-ERR what', $arg);
+	}
+}
+
+# What is done when it is the turn of a command.
+
+sub _turn {
+	my ($c, $name, $turn, $arg) = @_;
+
+	my $login = ($c->{at}{logins} // {})->{$c->{login} // ''} // {};
+
+	$turn = $login->{$name} // $c->{at}{$name} // $turn;
+	$turn = $turn->($arg) if ref $turn eq 'CODE';
+	$turn = [['line', $turn]] unless ref $turn;
+
+	for my $item (map { ref $_ ? [@$_] : $_ } @$turn) {
+		my ($what, $bytes) = ref $item ? @$item : '';
+
+		# a moment between two bytes, or the kernel would join them
+
+		push @{$c->{todo}}, $what eq 'line' ? $bytes . $CRLF
+			: $what eq 'bytes' ? map { ($_, ['wait', 0.001]) } split //, $bytes
+			: $item;
+	}
+}
+
+###############################################################################
+# TLS
+
+sub _context {
+	my ($dir, %args) = @_;
+
+	require IO::Socket::SSL;
+
+	delete $args{ssl};
+
+	my $context = IO::Socket::SSL::SSL_Context->new(
+		SSL_server      => 1,
+		SSL_cert_file   => "$dir/localhost.crt",
+		SSL_key_file    => "$dir/localhost.key",
+		SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE(),
+		%args,
+	);
+
+	return $context || die 'TLS: ' . IO::Socket::SSL::errstr() . "\n";
+}
+
+sub _tls_facts {
+	my ($sock) = @_;
+
+	my $ssl = $sock->_get_ssl_object();
+	my $cert = Net::SSLeay::get_peer_certificate($ssl);
+	my $client = $cert ? Net::SSLeay::X509_NAME_oneline(
+		Net::SSLeay::X509_get_subject_name($cert)) : '';
+
+	return ('version=' . $sock->get_sslversion(),
+		'sni=' . ($sock->get_servername() // ''),
+		'reused=' . Net::SSLeay::session_reused($ssl), "client=$client");
+}
+
+###############################################################################
+# What has been recorded
+
+sub connections {
+	my %by_number;
+	my @all;
+
+	for my $text (POP3Records::_read(undef, $LOG)) {
+		my ($number, $line) = $text =~ /^(\d+) (.*)/s or next;
+
+		if (!$by_number{$number}) {
+			$by_number{$number} = { lines => [], early => [] };
+			push @all, $by_number{$number};
+		}
+
+		_add($by_number{$number}, $line);
+	}
+
+	return @all;
+}
+
+sub _add {
+	my ($c, $line) = @_;
+
+	if ($line =~ /^<early>\z/) {
+		$c->{is_early} = 1;
+
+	} elsif ($line =~ /^<tls (.*)>\z/) {
+		$c->{tls} = { map { split /=/, $_, 2 } split / (?=\w+=)/, $1 };
+
+	} elsif ($line =~ /^<(at|failed|end) (.*)>\z/s) {
+		$c->{$1} = $2;
+
+	} else {
+		$line =~ s/\x0d\x0a\z//;
+		push @{$c->{lines}}, $line;
+		push @{$c->{early}}, $line if delete $c->{is_early};
+	}
+}
+
+# Those that came since the last call.
+
+my $taken = 0;
+
+sub connections_take {
+	my @all = connections();
+	my @new = @all[$taken .. $#all];
+
+	$taken = @all;
+
+	return @new;
+}
+
+# ADDRESS:PORT of a backend at 127.0.0.1, as nginx names it.
+
+sub backend_port {
+	my ($number) = @_;
+
+	return '127.0.0.1:' . port($number);
+}
+
+###############################################################################
+
+1;
+
+###############################################################################
