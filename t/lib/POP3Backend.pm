@@ -22,8 +22,8 @@ package POP3Backend;
 #	['line', reply]       a reply, with its CRLF
 #	['bytes', bytes]      each of the bytes by itself
 #
-# or a code reference that has the argument of the command and gives a turn.  []
-# is silence.  Without a turn a backend takes any login with the password "secret",
+# or a code reference that has the argument of the command and gives a turn, or
+# none.  [] is silence.  Without a turn a backend takes any login with the password "secret",
 # and refuses others with [AUTH]; behind a login it is a mailbox.
 #
 #	proxy => 1            all of it behind a PROXY header of version 1
@@ -50,10 +50,12 @@ use Exporter qw/ import /;
 use Test::Nginx;
 
 use POP3Loop;
+use POP3Proxy;
 use POP3Records;
-use POP3Servers;
 
-our @EXPORT = qw/ start_backends connections connections_take backend_port /;
+our @EXPORT = qw/
+	start_backends connections connections_take ended_take errors_take
+/;
 
 my $CRLF = "\x0d\x0a";
 my $LOG = 'connections.log';
@@ -198,8 +200,10 @@ sub _turn {
 
 	my $login = ($c->{at}{logins} // {})->{$c->{login} // ''} // {};
 
-	$turn = $login->{$name} // $c->{at}{$name} // $turn;
-	$turn = $turn->($arg) if ref $turn eq 'CODE';
+	my $own = $login->{$name} // $c->{at}{$name};
+
+	$own = $own->($arg) if ref $own eq 'CODE';
+	$turn = $own if defined $own;
 	$turn = [['line', $turn]] unless ref $turn;
 
 	for my $item (map { ref $_ ? [@$_] : $_ } @$turn) {
@@ -300,12 +304,33 @@ sub connections_take {
 	return @new;
 }
 
-# ADDRESS:PORT of a backend at 127.0.0.1, as nginx names it.
+# The same, when all of them have ended.
 
-sub backend_port {
-	my ($number) = @_;
+sub ended_take {
+	wait_until(sub { !grep { !$_->{end} } connections() });
 
-	return '127.0.0.1:' . port($number);
+	return connections_take();
+}
+
+# What nginx has logged at level error and above since the last call, and waits
+# until that are $n lines.
+
+my $seen = 0;
+
+sub errors_take {
+	my ($t, $n) = @_;
+
+	my @lines;
+
+	wait_until(sub {
+		@lines = grep { /\[(?:error|crit|alert|emerg)\]/ }
+			substr($t->read_file('error.log'), $seen) =~ /(.*)\n/g;
+		return @lines >= ($n || 0);
+	}, 3);
+
+	$seen = length($t->read_file('error.log') =~ s/[^\n]*\z//r);
+
+	return @lines;
 }
 
 ###############################################################################
