@@ -23,7 +23,7 @@ use POP3Backend;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(2);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(713);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -127,6 +127,7 @@ my @faults = (
 	'DEL'               => $control, ["-ERR a\x7fb$crlf"],
 	'CR'                => $control, ["+OK a\x0db$crlf"],
 	'two CR'            => $control, ["+OK a\x0d$crlf"],
+	'LF alone'          => $control, ["+OK one\x0a"],
 	'one byte too long' => $long, ['+OK ' . 'x' x 4091 . $crlf],
 	'-ERR too long'     => $long, ['-ERR ' . 'x' x 4090 . $crlf],
 	'endless line'      => $long, ['+OK ', ['flood', 'x' x 1000]],
@@ -145,6 +146,8 @@ while (my ($name, $reason, $turn) = splice @faults, 0, 3) {
 	push @{$turn{names}}, [$name, $reason];
 	$turn{$name} = $turn;
 }
+
+$turn{refuses} = '-ERR [IN-USE] too many connections from you';
 
 # The fault that is to be, a step and its name, is in a file.
 
@@ -269,6 +272,7 @@ for my $step (qw/greeting USER PASS/) {
 		my $name = "$step: $fault";
 		my $s = session($step eq 'PASS' || $fault =~ /E/ ? 8120 : 8110);
 
+		connections_take();
 		fault($step, $fault);
 		segment($s, lines("USER $login", "PASS $wrong", 'NOOP'));
 
@@ -280,8 +284,6 @@ for my $step (qw/greeting USER PASS/) {
 
 		fault('none', '');
 		logs_in($s, $name);
-		undef $s;
-		ended_take();
 	}
 }
 
@@ -308,11 +310,10 @@ ended_take();
 
 # a greeting that refuses the session
 
-$turn{refuses} = "-ERR [IN-USE] too many connections from you";
-
 for my $number (8110, 8120) {
 	my $s = session($number);
 
+	ended_take();
 	fault('greeting', 'refuses');
 	command($s, "USER $login");
 	is(command($s, "PASS $wrong"), $unavailable, "-ERR for greeting - reply");
@@ -322,6 +323,7 @@ for my $number (8110, 8120) {
 
 	fault('none', '');
 	logs_in($s, '-ERR for greeting');
+	undef $s;
 }
 
 # not faults: a line may have 4096 bytes, and the end may come behind it

@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->has_daemon('openssl')
-	->plan(2);
+	->plan(220);
 
 my $conf = <<'EOC';
 

@@ -22,7 +22,7 @@ use POP3Backend;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(2);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(80);
 
 # Names with their addresses, and what backends do there; nobody is at the others.
 # The numbers are those of the backends, and those of the servers 100 below.

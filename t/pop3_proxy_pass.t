@@ -23,7 +23,7 @@ use POP3Backend;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail imap/)->plan(143);
+my $t = Test::Nginx->new()->has(qw/mail imap/)->plan(133);
 
 my $has_ipv6 = IO::Socket::IP->new(LocalAddr => '::1', Listen => 1);
 
@@ -37,7 +37,8 @@ events {
 }
 
 mail {
-    pop3_proxy_pass 127.0.0.1:8211;
+    pop3_proxy_pass   127.0.0.1:8211;
+    pop3_max_commands 10000;
 
     server {
         listen     127.0.0.1:8110;
@@ -122,7 +123,6 @@ my %logins = (
 	},
 	'any'         => { PASS => '+OK whatever it was' },
 	'ok'          => { USER => '+OK', PASS => '+OK' },
-	'lf'          => { USER => ["+OK\x0a"], PASS => ["+OK lf\x0a"] },
 );
 
 start_daemons($t);
@@ -241,13 +241,13 @@ is(((ended_take())[-1] // {})->{end}, 'ours', 'relay - by the backend');
 # replies in pieces, and as short as they can be
 
 for (['by-bytes', '+OK in, byte by byte'], ['ok', '+OK'],
-	['any', '+OK whatever it was'], ['lf', '+OK lf'])
+	['any', '+OK whatever it was'])
 {
 	my ($user, $reply) = @$_;
 
 	$s = session();
 	command($s, "USER $user");
-	is(command($s, 'PASS x') =~ s/\x0a\z//r, $reply, "replies - $user");
+	is(command($s, 'PASS x'), $reply, "replies - $user");
 	is(command($s, 'STAT'), '+OK 1 23', "replies - relay, $user");
 }
 

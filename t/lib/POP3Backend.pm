@@ -69,6 +69,10 @@ sub start_backends {
 	my %listen = map { (_address($dir, $_) => { %{$backends{$_}}, at => $_ }) }
 		keys %backends;
 
+	# a worker that has another user comes to the sockets in it
+
+	chmod 0711, $dir or die "Can't change the mode of $dir: $!\n";
+
 	$t->run_daemon(\&backends_daemon, $dir, \%listen);
 
 	$t->waitforfile("$dir/backends.ready")
@@ -209,12 +213,20 @@ sub _turn {
 	for my $item (map { ref $_ ? [@$_] : $_ } @$turn) {
 		my ($what, $bytes) = ref $item ? @$item : '';
 
-		# a moment between two bytes, or the kernel would join them
-
 		push @{$c->{todo}}, $what eq 'line' ? $bytes . $CRLF
-			: $what eq 'bytes' ? map { ($_, ['wait', 0.001]) } split //, $bytes
+			: $what eq 'bytes' ? _one_by_one($bytes)
 			: $item;
 	}
+}
+
+# A moment between two bytes, or the kernel would join them.
+
+sub _one_by_one {
+	my ($bytes) = @_;
+
+	my ($first, @rest) = split //, $bytes;
+
+	return ($first, map { (['wait', 0.001], $_) } @rest);
 }
 
 ###############################################################################

@@ -85,6 +85,7 @@ sub _listen {
 		) or die "Can't listen on $address: $@\n";
 
 	$s->blocking(0);
+	chmod 0666, $1 if $address =~ /^unix:(.*)/;
 
 	return $s;
 }
