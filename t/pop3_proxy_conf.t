@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl imap smtp/)
-	->has_daemon('openssl')->plan(2);
+	->has_daemon('openssl')->plan(809);
 
 my $conf = <<'EOC';
 %%TEST_GLOBALS%%
@@ -121,7 +121,7 @@ is_refused("pop3_proxy_pass $_;", 'pop3_proxy_pass', "\"$_\"")
 is_refused('pop3_proxy_pass "";', 'pop3_proxy_pass', '""');
 is_refused('pop3_proxy_pass unix:/' . 'x' x 200 . ';', 'pop3_proxy_pass',
 	'"unix:/xxx', 'too long');
-is_refused("pop3_proxy_pass \"127.0.0.1$_\";", 'pop3_proxy_pass')
+is_refused("pop3_proxy_pass \"127.0.0.1:1$_\";", 'pop3_proxy_pass', 'port')
 	for "\x01", '\r\n', ' ', "\x7f";
 is_refused('pop3_proxy_pass;', 'pop3_proxy_pass', 'number of arguments');
 is_refused('pop3_proxy_pass 127.0.0.1 127.0.0.2;', 'pop3_proxy_pass',
@@ -197,13 +197,20 @@ my %ssl = (
 	pop3_proxy_ssl_session_reuse       => [qw/on off/],
 );
 
+# a store of one is read faster than the default one
+
+my $store = 'pop3_proxy_ssl_trusted_certificate one.crt;';
+
 for my $name (sort keys %ssl) {
 	for my $value (@{$ssl{$name}}) {
-		are_taken(SERVER => "$pass pop3_proxy_ssl on; $name $value;");
-		are_taken(MAIL => "pop3_proxy_ssl starttls; $name $value;",
-			SERVER => $pass);
+		are_taken(SERVER => "$pass pop3_proxy_ssl on; $name $value; "
+			. ($store x ($name !~ /trusted/)));
 	}
 }
+
+are_taken(MAIL => join(' ', 'pop3_proxy_ssl starttls;',
+	map { $ssl{$_}[0] // '' ? "$_ $ssl{$_}[0];" : () } sort keys %ssl),
+	SERVER => $pass);
 
 for (['one.crt', 'one.key'], ["$dir/two.crt", "$dir/two.key"],
 	['one.crt', 'enc.key', 'pop3_proxy_ssl_password_file password;'])
@@ -244,8 +251,6 @@ are_refused({ SERVER => "$pass pop3_proxy_ssl on; $_->[0];" }, @$_[1 .. $#$_])
 	['pop3_proxy_ssl_ciphers NO-SUCH', 'NO-SUCH', 'pop3_proxy_ssl_ciphers'],
 	['pop3_proxy_ssl_certificate one.crt', 'one.crt',
 		'pop3_proxy_ssl_certificate_key'],
-	['pop3_proxy_ssl_certificate_key one.key', 'one.key',
-		'pop3_proxy_ssl_certificate'],
 	['pop3_proxy_ssl_certificate none.crt; pop3_proxy_ssl_certificate_key'
 		. ' one.key', 'none.crt', 'No such file', 'pop3_proxy_ssl_certificate'],
 	['pop3_proxy_ssl_certificate one.crt; pop3_proxy_ssl_certificate_key'
