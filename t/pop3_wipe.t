@@ -1,8 +1,8 @@
 #!/usr/bin/perl
 
 # Tests for secrets in the worker's memory: this module leaves nothing there of
-# what it has held. What nginx has been handed is not looked for: of the request to
-# the auth server, and of PASS to the backend, it wipes nothing.
+# what it has held. What nginx has been handed for a login by auth_http is not looked
+# for: of the request to the auth server, and of PASS to the backend, it wipes nothing.
 
 ###############################################################################
 
@@ -22,7 +22,7 @@ use POP3Servers;
 
 ###############################################################################
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(12);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(16);
 
 $t->write_file_expand('nginx.conf', <<'EOF');
 
@@ -39,6 +39,12 @@ mail {
     server {
         listen    127.0.0.1:8110;
         protocol  pop3;
+    }
+
+    server {
+        listen           127.0.0.1:8113;
+        protocol         pop3;
+        pop3_proxy_pass  127.0.0.1:8111;
     }
 }
 
@@ -117,6 +123,23 @@ segment($s, join '', map { "$_\x0d\x0a" } 'USER wait@example.com',
 replies($s, 3);
 ok(wait_until(sub { !in_memory('wipe-ahead') }),
 	'what is behind a login that fails is wiped');
+
+undef $s;
+
+# of a login at a backend that this module makes, nothing is left when it is over
+
+for (
+	['refused', 'refuse@backend', qr/^-ERR/],
+	['done', 'test@example.com', qr/^\+OK logged in/],
+) {
+	my ($name, $login, $reply) = @$_;
+
+	$s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8113));
+	$s->read();
+	command($s, "USER $login");
+	like(command($s, "PASS wipe-$name"), $reply, "a login is $name");
+	ok(wait_until(sub { !in_memory("wipe-$name") }), 'and its password wiped');
+}
 
 undef $s;
 
