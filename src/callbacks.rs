@@ -5,14 +5,14 @@ use core::ffi::CStr;
 use ngx_mail::client::Client;
 use ngx_mail::cycle::Cycle;
 use ngx_mail::heap::{Boxed, Bytes};
-use ngx_mail::login::{self, Authenticator, Event};
+use ngx_mail::login::{Authenticator, Event, Login};
 use ngx_mail::session::{Handler, Session};
 use ngx_mail::tls::Tls;
 use pop3::reply;
 
 use crate::backend;
-use crate::backend::login::Login;
 use crate::backend::route::Route;
+use crate::backend::state::State;
 use crate::client::dialogue;
 use crate::client::state::Next;
 use crate::conf::backend::Ssl;
@@ -114,23 +114,23 @@ fn authenticate(mut session: Session<'_, Pop3>) {
 fn log_in(mut session: Session<'_, Pop3>) {
     let (connection, state) = session.parts();
     let Some(route) = Route::of(connection.conf(), None) else { return fail(session) };
-    let login = Login::new(route.options, route.addresses.take_turn()).and_then(Boxed::new);
-    let Ok(login) = connection.logged(login) else { return fail(session) };
-    state.login = Some(login);
+    let begun = State::new(route.options, route.addresses.take_turn()).and_then(Boxed::new);
+    let Ok(begun) = connection.logged(begun) else { return fail(session) };
+    state.backend = Some(begun);
     if let Some(login) = session.begin_login() {
         connect(login);
     }
 }
 
 /// Connects to the next address, or tells the client that there is none.
-fn connect(mut login: login::Login<'_, Pop3>) {
+fn connect(mut login: Login<'_, Pop3>) {
     loop {
         let (_, connection, state) = login.parts();
         let next = Route::of(connection.conf(), None)
             .filter(|_| connection.has_time())
-            .zip(state.login.as_deref_mut())
-            .and_then(|(route, login)| {
-                let (index, left) = login.next_address(route.addresses.count())?;
+            .zip(state.backend.as_deref_mut())
+            .and_then(|(route, state)| {
+                let (index, left) = state.next_address(route.addresses.count())?;
                 Some((route.addresses.get(index), left))
             });
         let Some((address, left)) = next else { return refuse(login, reply::UNAVAILABLE) };
@@ -142,7 +142,7 @@ fn connect(mut login: login::Login<'_, Pop3>) {
 }
 
 impl Authenticator for Pop3 {
-    fn backend(mut login: login::Login<'_, Self>, event: Event) {
+    fn backend(mut login: Login<'_, Self>, event: Event) {
         let route = Route::of(login.conf(), None);
         match (event, route.and_then(|route| route.tls)) {
             (Event::Connected, Some((Ssl::On, tls))) => secure(login, tls),
@@ -158,18 +158,19 @@ impl Authenticator for Pop3 {
 }
 
 /// Makes the TLS handshake with a backend.
-fn secure(login: login::Login<'_, Pop3>, tls: &Tls) {
+fn secure(login: Login<'_, Pop3>, tls: &Tls) {
     if let Err(login) = login.secure(tls) {
         next_backend(login);
     }
 }
 
 /// Takes a step of the dialogue with a backend.
-fn go_on_with_backend(mut login: login::Login<'_, Pop3>, event: Event) {
+fn go_on_with_backend(mut login: Login<'_, Pop3>, event: Event) {
     let conf = login.conf();
     let (backend, connection, state) = login.parts();
     let route = Route::of(conf, connection.attempt());
-    let (Some(mut backend), Some(route), Some(kept)) = (backend, route, state.login.as_deref_mut())
+    let (Some(mut backend), Some(route), Some(kept)) =
+        (backend, route, state.backend.as_deref_mut())
     else {
         return fail(login.leave());
     };
@@ -188,19 +189,19 @@ fn go_on_with_backend(mut login: login::Login<'_, Pop3>, event: Event) {
 }
 
 /// Goes on with another backend, if the last one has not been told who logs in.
-fn next_backend(mut login: login::Login<'_, Pop3>) {
+fn next_backend(mut login: Login<'_, Pop3>) {
     let (_, _, state) = login.parts();
-    match &state.login {
+    match &state.backend {
         Some(state) if state.dialogue.replaceable() => connect(login),
         _ => refuse(login, reply::UNAVAILABLE),
     }
 }
 
 /// Has nginx relay, and send the client the line first; that may be too long for it.
-fn relay(mut login: login::Login<'_, Pop3>, line: Bytes) {
+fn relay(mut login: Login<'_, Pop3>, line: Bytes) {
     let room = login.room();
     let (_, connection, state) = login.parts();
-    state.login = None;
+    state.backend = None;
     let fits = line.as_slice().len() <= room;
     let line = if fits { Ok(line) } else { connection.copy(reply::OK) };
     match line {
@@ -210,10 +211,10 @@ fn relay(mut login: login::Login<'_, Pop3>, line: Bytes) {
 }
 
 /// Tells the client that its login has failed, and goes on with it.
-fn refuse(login: login::Login<'_, Pop3>, reply: &[u8]) {
+fn refuse(login: Login<'_, Pop3>, reply: &[u8]) {
     let mut session = login.leave();
     let (mut connection, state) = session.parts();
-    state.login = None;
+    state.backend = None;
     let conf = connection.conf();
     match dialogue::refuse(connection.reborrow(), conf, state, reply) {
         Next::Read => resume(session),

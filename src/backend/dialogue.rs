@@ -11,7 +11,7 @@ use ngx_mail::login::Event;
 use pop3::backend::{self as protocol, Command, Facts, Step, Xclient};
 use pop3::{ResponseCode, Secret};
 
-use super::login::Login;
+use super::state::State;
 
 /// Who logs in, and with what.
 #[derive(Clone, Copy)]
@@ -43,12 +43,12 @@ pub fn step(
     event: Event,
     backend: &mut impl Backend,
     client: &impl Client,
-    login: &mut Login,
+    state: &mut State,
     credentials: &Credentials<'_>,
 ) -> Next {
     let next = match event {
-        Event::Secured => secured(backend, client, login, credentials),
-        _ => read(backend, client, login, credentials),
+        Event::Secured => secured(backend, client, state, credentials),
+        _ => read(backend, client, state, credentials),
     };
     next.unwrap_or_else(|fault| match fault {
         Fault::Broken => Next::Fail,
@@ -60,13 +60,13 @@ pub fn step(
 fn read(
     backend: &mut impl Backend,
     client: &impl Client,
-    login: &mut Login,
+    state: &mut State,
     credentials: &Credentials<'_>,
 ) -> Result<Next, Fault> {
     backend.set_action(c"reading response from upstream");
-    client.logged(login.make_room())?;
-    match backend.receive(login.input.room())? {
-        Received::Bytes(count) => login.input.grow(count),
+    client.logged(state.make_room())?;
+    match backend.receive(state.input.room())? {
+        Received::Bytes(count) => state.input.grow(count),
         Received::Nothing => return Ok(Next::Wait),
         Received::End => {
             backend.log_error(c"upstream closed connection", b"");
@@ -74,8 +74,8 @@ fn read(
         }
     }
 
-    let greeted = login.dialogue.greeted();
-    let next = match login.dialogue.next(login.input.as_slice()) {
+    let greeted = state.dialogue.greeted();
+    let next = match state.dialogue.next(state.input.as_slice()) {
         Step::Wait => return Ok(Next::Wait),
         Step::StartTls => Next::StartTls,
         Step::LoggedIn(line) => Next::Relay(client.copy(line)?),
@@ -93,11 +93,11 @@ fn read(
                 // It has spent its share of the time that there is for all.
                 backend.set_timer(1);
             }
-            send(backend, client, login, credentials, command)?;
+            send(backend, client, state, credentials, command)?;
             Next::Wait
         }
     };
-    login.input.clear();
+    state.input.clear();
 
     Ok(next)
 }
@@ -106,11 +106,11 @@ fn read(
 fn secured(
     backend: &mut impl Backend,
     client: &impl Client,
-    login: &mut Login,
+    state: &mut State,
     credentials: &Credentials<'_>,
 ) -> Result<Next, Fault> {
-    let command = login.dialogue.secured();
-    send(backend, client, login, credentials, command)?;
+    let command = state.dialogue.secured();
+    send(backend, client, state, credentials, command)?;
 
     Ok(Next::Wait)
 }
@@ -118,12 +118,12 @@ fn secured(
 fn send(
     backend: &mut impl Backend,
     client: &impl Client,
-    login: &Login,
+    state: &State,
     credentials: &Credentials<'_>,
     command: Command,
 ) -> Result<(), Fault> {
     backend.set_action(action(command));
-    if command == Command::User && login.dialogue.lacks_xclient() {
+    if command == Command::User && state.dialogue.lacks_xclient() {
         backend.log_info(c"upstream does not offer XCLIENT: it is not told of the client", b"");
     }
     let line = match command {

@@ -14,7 +14,7 @@ use pop3::Secret;
 use pop3::backend::{MAX_LINE, Options};
 
 use super::dialogue::{Credentials, Next, step};
-use super::login::Login;
+use super::state::State;
 use crate::client::tests::fake::{Fake, Input};
 
 const CREDENTIALS: Credentials<'_> =
@@ -89,18 +89,18 @@ impl Server {
 struct Play {
     server: Server,
     client: Fake,
-    login: Login,
+    state: State,
 }
 
 impl Play {
     fn new(options: Options) -> Self {
-        let login = Login::new(options, 0).unwrap();
-        Self { server: Server::default(), client: Fake::default(), login }
+        let state = State::new(options, 0).unwrap();
+        Self { server: Server::default(), client: Fake::default(), state }
     }
 
     /// What comes of an event.
     fn event(&mut self, event: Event) -> Next {
-        step(event, &mut self.server, &(&mut self.client), &mut self.login, &CREDENTIALS)
+        step(event, &mut self.server, &(&mut self.client), &mut self.state, &CREDENTIALS)
     }
 
     /// What comes of bytes of the backend.
@@ -186,7 +186,7 @@ fn a_refusal_has_its_code_and_the_text_that_is_wanted() {
         play.waits_after(b"+OK\r\n");
         assert_eq!(line(play.gives(b"-ERR [in-use] locked by bob\r\n")), reply);
         assert_eq!(play.logged(), ["info upstream refused login locked by bob"]);
-        assert!(play.login.input.as_slice().is_empty());
+        assert!(play.state.input.as_slice().is_empty());
     }
 }
 
@@ -231,7 +231,7 @@ fn a_line_takes_memory_up_to_its_bound() {
     let mut events = 0;
     while matches!(play.event(Event::Readable), Next::Wait) {
         events += 1;
-        assert!(play.login.input.capacity() <= MAX_LINE + 1);
+        assert!(play.state.input.capacity() <= MAX_LINE + 1);
         assert!(events < 10);
     }
     assert_eq!(play.logged(), ["error upstream sent too long response line "]);
@@ -254,14 +254,14 @@ fn without_memory_there_is_no_login() {
 fn each_address_is_tried_once_from_the_first_on() {
     let mut play = Play::new(Options::default());
     play.waits_after(b"+OK\r\n");
-    assert!(!play.login.dialogue.replaceable(), "a backend was told who logs in");
+    assert!(!play.state.dialogue.replaceable(), "a backend was told who logs in");
 
-    let mut login = Login::new(Options::default(), usize::MAX).unwrap();
-    let tried: Vec<_> = std::iter::from_fn(|| login.next_address(3)).collect();
+    let mut state = State::new(Options::default(), usize::MAX).unwrap();
+    let tried: Vec<_> = std::iter::from_fn(|| state.next_address(3)).collect();
     assert_eq!(tried, [(usize::MAX, 3), (0, 2), (1, 1)]);
 
     play.waits_after(b"+O");
-    assert_eq!(play.login.next_address(1), Some((0, 1)));
-    assert!(play.login.dialogue.replaceable(), "the next one begins at its greeting");
-    assert!(play.login.input.as_slice().is_empty());
+    assert_eq!(play.state.next_address(1), Some((0, 1)));
+    assert!(play.state.dialogue.replaceable(), "the next one begins at its greeting");
+    assert!(play.state.input.as_slice().is_empty());
 }

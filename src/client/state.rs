@@ -3,7 +3,7 @@
 use ngx_mail::error::Fault;
 use ngx_mail::heap::{Boxed, Bytes};
 
-use crate::backend::login::Login;
+use crate::backend;
 
 /// What is kept of a session between events. Memory is held only while it is
 /// needed: an idle session has none beyond this.
@@ -14,7 +14,7 @@ pub struct State {
     /// What goes with it.
     pub kept: Kept,
     /// The login at a backend that is under way.
-    pub login: Option<Boxed<Login>>,
+    pub backend: Option<Boxed<backend::state::State>>,
 }
 
 /// What the dialogue has left behind. A login that was begun, an attempt and unsent

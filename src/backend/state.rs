@@ -7,8 +7,8 @@ use pop3::backend::{Dialogue, MAX_LINE, Options};
 /// Room for the line of a backend in bytes: few need more.
 const LINE: usize = 256;
 
-/// A login at a backend.
-pub struct Login {
+/// What is kept of a login at a backend while it is under way.
+pub struct State {
     /// Where it stands.
     pub dialogue: Dialogue,
     /// What the backend has sent in its turn.
@@ -19,7 +19,7 @@ pub struct Login {
     tried: usize,
 }
 
-impl Login {
+impl State {
     /// Begins one that is to try the addresses from `first` on.
     ///
     /// # Errors
