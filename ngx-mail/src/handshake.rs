@@ -1,8 +1,8 @@
 //! What OpenSSL needs for TLS to a backend.
 
 use nginx_sys::{
-    NGX_OK, NGX_SSL_CLIENT, ngx_connection_t, ngx_ssl_create_connection, ngx_ssl_get_session,
-    ngx_ssl_set_session,
+    NGX_LOG_ERR, NGX_OK, NGX_SSL_CLIENT, ngx_connection_t, ngx_ssl_create_connection,
+    ngx_ssl_error, ngx_ssl_get_session, ngx_ssl_set_session,
 };
 
 use crate::place::Place;
@@ -28,7 +28,13 @@ pub(crate) unsafe fn begin_tls<M: Registered>(raw: *mut ngx_connection_t, tls: &
             }
             upstream.ssl = (*(*raw).ssl).connection;
         }
-        tls.prepare(upstream.ssl).ok()?;
+        if tls.prepare(upstream.ssl).is_err() {
+            // It takes the reason out of OpenSSL's queue, where it would look like a
+            // fault of the next one who uses that.
+            let text = c"upstream cannot be verified".as_ptr().cast_mut();
+            ngx_ssl_error(NGX_LOG_ERR as usize, (*raw).log, 0, text);
+            return None;
+        }
         if !tls.reuses_sessions() {
             return Some(());
         }

@@ -4,14 +4,15 @@ use core::ffi::{CStr, c_int, c_long, c_void};
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_OK, NGX_SSL_TLSv1, NGX_SSL_TLSv1_1, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, SSL,
-    SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX_set_default_verify_paths, SSL_CTX_set_verify,
-    SSL_CTX_set_verify_depth, SSL_VERIFY_NONE, SSL_ctrl, SSL_get_peer_cert_chain,
-    SSL_get_verify_result, SSL_get0_param, TLSEXT_NAMETYPE_host_name, X509_V_OK,
-    X509_VERIFY_PARAM_set1_host, X509_VERIFY_PARAM_set1_ip_asc, X509_verify_cert_error_string,
-    ngx_array_t, ngx_pool_cleanup_add, ngx_ssl_certificate, ngx_ssl_ciphers, ngx_ssl_cleanup_ctx,
-    ngx_ssl_client_session_cache, ngx_ssl_create, ngx_ssl_crl, ngx_ssl_read_password_file,
-    ngx_ssl_t, ngx_ssl_trusted_certificate, ngx_str_t,
+    NGX_OK, NGX_SSL_TLSv1, NGX_SSL_TLSv1_1, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, OPENSSL_sk_value,
+    SSL, SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX_set_default_verify_paths, SSL_CTX_set_verify,
+    SSL_CTX_set_verify_depth, SSL_VERIFY_PEER, SSL_ctrl, SSL_get_peer_cert_chain,
+    SSL_get_verify_result, TLSEXT_NAMETYPE_host_name, X509, X509_STORE_CTX,
+    X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH, X509_V_OK, X509_check_host,
+    X509_check_ip_asc, X509_verify_cert_error_string, ngx_array_t, ngx_pool_cleanup_add,
+    ngx_ssl_certificate, ngx_ssl_ciphers, ngx_ssl_cleanup_ctx, ngx_ssl_client_session_cache,
+    ngx_ssl_create, ngx_ssl_crl, ngx_ssl_read_password_file, ngx_ssl_t,
+    ngx_ssl_trusted_certificate, ngx_str_t,
 };
 
 use crate::conf::Conf;
@@ -217,7 +218,7 @@ impl Conf<'_> {
                 return Err(Unusable::TrustedCertificate);
             }
             SSL_CTX_set_verify_depth(ctx, c_int::try_from(depth).unwrap_or(c_int::MAX));
-            SSL_CTX_set_verify(ctx, SSL_VERIFY_NONE as c_int, None);
+            SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER as c_int, Some(go_on));
             ok(ngx_ssl_crl(self.as_ptr(), raw.as_ptr(), &raw mut crl), Unusable::Crl)
         }
     }
@@ -243,16 +244,15 @@ impl Tls {
         self.session_reuse
     }
 
-    /// Readies a connection for the handshake: whom it asks for, and who that has to be.
+    /// Readies a connection for the handshake: whom it asks for.
     ///
     /// # Safety
     ///
     /// `ssl` is live, of this client.
     pub(crate) unsafe fn prepare(&self, ssl: *mut SSL) -> Result<(), NoMemory> {
-        // SAFETY: the caller's promise; OpenSSL copies the texts, which end with a NUL
-        // where it is given no length.
-        let done = unsafe {
-            let named = match self.server_name {
+        // SAFETY: the caller's promise; OpenSSL copies the text, which ends with a NUL.
+        let named = unsafe {
+            match self.server_name {
                 Some(name) => SSL_ctrl(
                     ssl,
                     SSL_CTRL_SET_TLSEXT_HOSTNAME as c_int,
@@ -260,20 +260,9 @@ impl Tls {
                     name.as_raw().data.cast::<c_void>(),
                 ),
                 None => 1,
-            };
-            let expected = match self.expected {
-                Some(Expected::Name(name)) => {
-                    let ngx_str_t { data, len } = name.as_raw();
-                    X509_VERIFY_PARAM_set1_host(SSL_get0_param(ssl), data.cast(), len)
-                }
-                Some(Expected::Address(address)) => {
-                    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), address.as_raw().data.cast())
-                }
-                None => 1,
-            };
-            named == 1 && expected == 1
+            }
         };
-        if done { Ok(()) } else { Err(NoMemory) }
+        if named == 1 { Ok(()) } else { Err(NoMemory) }
     }
 
     /// Says what is wrong with the server's certificate, and whom it should name.
@@ -287,18 +276,55 @@ impl Tls {
         };
         // SAFETY: the caller's promise; OpenSSL's texts are static.
         unsafe {
-            let result = SSL_get_verify_result(ssl);
+            let mut result = SSL_get_verify_result(ssl);
+            let certificate: *mut X509 =
+                OPENSSL_sk_value(SSL_get_peer_cert_chain(ssl).cast(), 0).cast();
+            if result == X509_V_OK as c_long {
+                // That is the result if there was nothing to verify, too.
+                if certificate.is_null() {
+                    return Err(Unverified { reason: c"no certificate", expected });
+                }
+                result = self.check_name(certificate);
+            }
             if result != X509_V_OK as c_long {
                 let reason = CStr::from_ptr(X509_verify_cert_error_string(result));
                 return Err(Unverified { reason, expected });
             }
-            // That is the result if there was nothing to verify, too.
-            if SSL_get_peer_cert_chain(ssl).is_null() {
-                return Err(Unverified { reason: c"no certificate", expected });
-            }
         }
         Ok(())
     }
+
+    /// Whether it is the right server's. OpenSSL would do this in the handshake, but
+    /// for want of memory forget whom it was to look for.
+    ///
+    /// # Safety
+    ///
+    /// `certificate` is live.
+    unsafe fn check_name(&self, certificate: *mut X509) -> c_long {
+        // SAFETY: the caller's promise; an address ends with a NUL.
+        let (named, mismatch) = unsafe {
+            match self.expected {
+                Some(Expected::Name(name)) => {
+                    let ngx_str_t { data, len } = name.as_raw();
+                    let named = X509_check_host(certificate, data.cast(), len, 0, ptr::null_mut());
+                    (named, X509_V_ERR_HOSTNAME_MISMATCH)
+                }
+                Some(Expected::Address(address)) => {
+                    let data = address.as_raw().data;
+                    (X509_check_ip_asc(certificate, data.cast(), 0), X509_V_ERR_IP_ADDRESS_MISMATCH)
+                }
+                None => (1, X509_V_OK),
+            }
+        };
+        if named == 1 { X509_V_OK as c_long } else { mismatch as c_long }
+    }
+}
+
+/// Has the handshake go on with a certificate that is not good. Without a callback, and
+/// without SSL_VERIFY_PEER, it would go on as well where there is no memory to verify
+/// one, and the result be that nothing is wrong.
+unsafe extern "C" fn go_on(_good: c_int, _store: *mut X509_STORE_CTX) -> c_int {
+    1
 }
 
 /// Why a server is not who it has to be.
