@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Iterator
 
 from load import Load
-from nginx import Side, Worker, make_certificate, started
+from nginx import Peers, Side, Worker, make_certificate, started
 
 
 class Bench:
-    def __init__(self, load: Load, sides: tuple[Side, Side], auth: int, folder: Path,
+    def __init__(self, load: Load, sides: tuple[Side, Side], peers: Peers, folder: Path,
                  quick: bool) -> None:
-        self.load, self.sides, self.auth, self.quick = load, sides, auth, quick
+        self.load, self.sides, self.peers, self.quick = load, sides, peers, quick
         make_certificate(folder)
         self._folders = (folder / str(number) for number in itertools.count())
 
@@ -22,8 +22,15 @@ class Bench:
 
     @contextlib.contextmanager
     def worker(self, side: Side, folder: Path | None = None, *tool: str) -> Iterator[Worker]:
-        with started(side, folder or self.new_folder(), self.auth, list(tool)) as worker:
+        with started(side, folder or self.new_folder(), self.peers, list(tool)) as worker:
             yield worker
+
+    @contextlib.contextmanager
+    def tls_backend(self) -> Iterator[None]:
+        """Puts a worker with this module, which has TLS, before the backend."""
+        with self.worker(self.sides[1]) as worker:
+            self.peers = self.peers._replace(tls=worker.ports['tls'])
+            yield
 
     def scaled(self, count: int) -> int:
         """A smaller count when it has to be quick."""

@@ -1,5 +1,6 @@
 """The figures: what is measured, how, and what it is to come to."""
 
+import math
 import shutil
 import subprocess
 from typing import Callable, NamedTuple
@@ -8,7 +9,7 @@ import tls
 from bench import Bench
 from counting import bytes_a_read, instructions, system_calls
 from load import Failed, Work, commands, logins
-from memory import per_command, per_connection, per_relayed_session
+from memory import Soaked, per_command, per_connection, per_session, soaked
 from nginx import Side
 
 AT_ONCE = '--ack-at-once'
@@ -20,6 +21,9 @@ TRAIN = commands('NOOP', batch=2000)
 # is about as long as the C module takes.
 PAIRS = commands('USER ' + 'b' * 100, 'PASS', options=('--refused', AT_ONCE))
 USER_PASS = logins('user-pass')
+# The same where this module logs in at the backend itself.
+PASSED, REUSING, SHAKING = (logins('user-pass', port) for port in ('passed', 'reusing', 'shaking'))
+TLS_LOGINS = 500
 
 
 class Goal(NamedTuple):
@@ -45,6 +49,7 @@ def ratio(bound: float, slack: float = 0.0) -> Goal:
     return Goal(bound, 'ratio', slack=slack)
 
 
+NONE = Goal(math.inf)
 NO_WORSE = Goal(1.0, 'ratio', within_noise=True)
 
 
@@ -96,6 +101,25 @@ def pairs(bench: Bench, side: Side) -> float:
     return round(2 * per_command(bench, side, PAIRS, bench.scaled(400_000)), 1) + 0.0
 
 
+def ours(measure: Callable[[Bench, Side], float]) -> Callable[[Bench, Side], float]:
+    """Of what the C module does not have."""
+    def measured(bench: Bench, side: Side) -> float:
+        if side.module is None:
+            raise Failed('-')
+        return measure(bench, side)
+    return measured
+
+
+def reused(bench: Bench, side: Side) -> float:
+    """Processor time with TLS sessions that are used again, to that with full
+    handshakes."""
+    return cpu(REUSING, TLS_LOGINS)(bench, side) / cpu(SHAKING, TLS_LOGINS)(bench, side)
+
+
+def tls_memory(bench: Bench, side: Side) -> Soaked:
+    return soaked(bench, side, REUSING, 1000, bench.scaled(10_000))
+
+
 def size(bench: Bench, side: Side) -> float:
     """Kilobytes of the module's file without symbols."""
     if side.module is None:
@@ -124,6 +148,28 @@ LOGINS = [
     *of_login('CRAM-MD5', 'cram-md5', at_most(1650)),
 ]
 
+BACKEND = [
+    Figure('CPU per login, pop3_proxy_pass', 'µs', ratio(0.75), cpu(PASSED, 1000), timed=True),
+    Figure('System calls per login, pop3_proxy_pass', '', at_most(32), calls(PASSED, 20, 400)),
+    Figure('CPU per login, TLS to the backend, full handshakes', 'µs', NONE,
+           ours(cpu(SHAKING, TLS_LOGINS)), timed=True),
+    Figure('CPU per login, TLS to the backend, sessions reused', 'µs', NONE,
+           ours(cpu(REUSING, TLS_LOGINS)), timed=True),
+    Figure('The latter to the former', '', at_most(0.70), ours(reused), timed=True),
+    Figure('Memory per idle connection, pop3_proxy_pass', 'B', ratio(1.0, slack=0.01),
+           lambda bench, side: per_connection(bench, side, 10_000, 'passed').greeted),
+    Figure('Memory per session during its login, pop3_proxy_pass', 'B', Goal(2048, 'difference'),
+           lambda bench, side: per_session(bench, side, 500, 'begin', 'passed')),
+    Figure('Memory per relayed session, pop3_proxy_pass', 'B', Goal(2048, 'difference'),
+           lambda bench, side: per_session(bench, side, 500, 'log-in', 'passed')),
+    Figure('Memory per relayed session, TLS to the backend', 'B', NONE,
+           ours(lambda bench, side: per_session(bench, side, 500, 'log-in', 'reusing'))),
+    Figure('Memory after 1,000 logins, TLS to the backend', 'KB', NONE,
+           ours(lambda bench, side: tls_memory(bench, side).before / 1024)),
+    Figure('Memory that 10,000 more leave', 'KB', at_most(0, slack=64),
+           ours(lambda bench, side: tls_memory(bench, side).more / 1024)),
+]
+
 FIGURES = [
     Figure('Own instructions per command', '', at_most(145), own(ONE_BY_ONE, 200, 8000)),
     Figure('Own instructions per command, 20 pipelined', '', at_most(115), own(PIPELINED, 200, 8000)),
@@ -150,8 +196,9 @@ FIGURES = [
            lambda bench, side: per_connection(bench, side, 10_000).answered),
     Figure('Memory that a USER/PASS pair leaves', 'B', at_most(0, slack=0.1), pairs),
     Figure('Memory per relayed session', 'B', Goal(800, 'difference'),
-           lambda bench, side: per_relayed_session(bench, side, 500)),
+           lambda bench, side: per_session(bench, side, 500, 'log-in', 'plain')),
     Figure('Bytes per read of a client after its login', 'B', at_least(512),
            lambda bench, side: bytes_a_read(bench, side, 2000), more=True),
+    *BACKEND,
     Figure('Size of the stripped module', 'KB', at_most(64), size),
 ]

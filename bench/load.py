@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Iterator, NamedTuple
 
-from nginx import Trouble, Worker
+from nginx import Peers, Trouble, Worker
 
 # Seconds that it may take for the largest piece of work, under valgrind too.
 PATIENCE = 120
@@ -18,12 +18,12 @@ class Failed(Exception):
 
 
 class Work(NamedTuple):
-    """A kind of traffic. How much of it, the figure says."""
+    """A kind of traffic, to a port of a worker. How much of it, the figure says."""
     arguments: tuple[str, ...]
-    challenge: bool = False
+    port: str = 'plain'
 
     def command(self, worker: Worker) -> list[str]:
-        return [*self.arguments, '--port', str(worker.challenge if self.challenge else worker.plain)]
+        return [*self.arguments, '--port', str(worker.ports[self.port])]
 
 
 def commands(*lines: str, batch: int = 1, options: tuple[str, ...] = ()) -> Work:
@@ -32,9 +32,9 @@ def commands(*lines: str, batch: int = 1, options: tuple[str, ...] = ()) -> Work
     return Work(('commands', *each, '--batch', str(batch), *options))
 
 
-def logins(method: str) -> Work:
+def logins(method: str, port: str = 'plain') -> Work:
     return Work(('logins', '--method', method, '--clients', '1'),
-                challenge=method in ('apop', 'cram-md5'))
+                'challenge' if method in ('apop', 'cram-md5') else port)
 
 
 class Load:
@@ -60,10 +60,10 @@ class Load:
         return count / took
 
     @contextlib.contextmanager
-    def peers(self) -> Iterator[int]:
-        """Serves an auth server and a backend; gives the auth server's port."""
+    def peers(self) -> Iterator[Peers]:
+        """Serves an auth server and a backend."""
         with self.talk('peers') as peers:
-            yield int(read(peers).split()[0])
+            yield Peers(*map(int, read(peers).split()))
 
     @contextlib.contextmanager
     def held(self, worker: Worker, work: Work, count: int) -> Iterator[None]:
@@ -73,9 +73,9 @@ class Load:
             yield
 
     @contextlib.contextmanager
-    def crowd(self, worker: Worker, connections: int) -> Iterator['Crowd']:
+    def crowd(self, worker: Worker, connections: int, port: str = 'plain') -> Iterator['Crowd']:
         """Opens the connections."""
-        with self.talk('crowd', '--port', str(worker.plain),
+        with self.talk('crowd', '--port', str(worker.ports[port]),
                        '--connections', str(connections)) as crowd:
             read(crowd)
             yield Crowd(crowd)

@@ -20,28 +20,45 @@ FIRST = 100
 
 
 @functools.cache
-def per_connection(bench: Bench, side: Side, connections: int) -> Growth:
+def per_connection(bench: Bench, side: Side, connections: int, port: str = 'plain') -> Growth:
     """After the greeting, and after the answer to one CAPA."""
     with bench.worker(side) as worker:
-        with bench.load.crowd(worker, FIRST) as first:
+        with bench.load.crowd(worker, FIRST, port) as first:
             first.order('all CAPA')
             before = worker.memory()
-            with bench.load.crowd(worker, connections) as crowd:
+            with bench.load.crowd(worker, connections, port) as crowd:
                 greeted = worker.memory()
                 crowd.order('all CAPA')
                 answered = worker.memory()
     return Growth((greeted - before) / connections, (answered - before) / connections)
 
 
-def per_relayed_session(bench: Bench, side: Side, connections: int) -> float:
-    """Bytes for each session that is logged in; the other end's are not nginx's."""
+def per_session(bench: Bench, side: Side, connections: int, order: str, port: str) -> float:
+    """Bytes for each session after its login, or during it; the other ends' are not
+    nginx's."""
     with bench.worker(side) as worker:
-        with bench.load.crowd(worker, FIRST) as first:
-            first.order('log-in')
+        with bench.load.crowd(worker, FIRST, port) as first:
+            first.order(order)
             before = worker.memory()
-            with bench.load.crowd(worker, connections) as crowd:
-                crowd.order('log-in')
+            with bench.load.crowd(worker, connections, port) as crowd:
+                crowd.order(order)
                 return (worker.memory() - before) / connections
+
+
+class Soaked(NamedTuple):
+    """Bytes of all memory, and what it has grown by then."""
+    before: int
+    more: int
+
+
+@functools.cache
+def soaked(bench: Bench, side: Side, work: Work, first: int, more: int) -> Soaked:
+    """After the first logins, and after more."""
+    with bench.worker(side) as worker:
+        bench.load.run(worker, work, first)
+        before = worker.memory()
+        bench.load.run(worker, work, more)
+        return Soaked(before, worker.memory() - before)
 
 
 def per_command(bench: Bench, side: Side, work: Work, count: int) -> float:

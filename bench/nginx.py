@@ -25,7 +25,7 @@ events {{
 }}
 mail {{
     server_name mail.example;
-    auth_http 127.0.0.1:{auth}/auth;
+    auth_http 127.0.0.1:{peers.auth}/auth;
     timeout 600s;
     max_errors 100000000;
     {max_commands}
@@ -45,8 +45,43 @@ mail {{
         ssl_certificate ../localhost.pem;
         ssl_certificate_key ../localhost.pem;
     }}
+    server {{
+        listen 127.0.0.1:{passed};
+        protocol pop3;
+        {to_backend}
+    }}
+    server {{
+        listen 127.0.0.1:{reusing};
+        protocol pop3;
+        {to_tls}
+    }}
+    server {{
+        listen 127.0.0.1:{shaking};
+        protocol pop3;
+        {to_tls}
+        {no_reuse}
+    }}
 }}
 '''
+TO_TLS = '''
+        pop3_proxy_pass 127.0.0.1:{peers.tls};
+        pop3_proxy_ssl on;
+        pop3_proxy_ssl_name localhost;
+        pop3_proxy_ssl_trusted_certificate ../localhost.pem;
+'''
+
+# A server's port each: as it is, with a challenge in its greeting, in TLS; and with
+# this module, to log in at the backend itself: in plain, and in TLS with sessions
+# that are used again and without.
+PORTS = ('plain', 'challenge', 'tls', 'passed', 'reusing', 'shaking')
+
+
+class Peers(NamedTuple):
+    """The ports of those whom a worker connects to."""
+    auth: int
+    backend: int
+    # Of a backend in TLS, if there is one.
+    tls: int | None = None
 
 
 class Side(NamedTuple):
@@ -57,12 +92,10 @@ class Side(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """A running worker; one port has a challenge in its greeting, one has TLS."""
+    """A running worker."""
     process: subprocess.Popen
     folder: Path
-    plain: int
-    challenge: int
-    tls: int
+    ports: dict[str, int]
 
     def cpu(self) -> float:
         """Seconds that it has been running on a processor."""
@@ -103,35 +136,43 @@ def wait_for(port: int, process: subprocess.Popen, folder: Path) -> None:
     raise Trouble(f'nginx does not start:\n{said}')
 
 
-def start(side: Side, folder: Path, auth: int, tool: list[str]) -> Worker:
-    plain, challenge, tls = free_ports(3)
-    (folder / 'nginx.conf').write_text(CONF.format(
-        load_module=f'load_module {side.module};' if side.module else '',
-        max_commands='pop3_max_commands 100000000;' if side.module else '',
-        auth=auth, plain=plain, challenge=challenge, tls=tls))
+def configuration(side: Side, peers: Peers, ports: dict[str, int]) -> str:
+    def ours(text: str) -> str:
+        return text if side.module else ''
+
+    tls = TO_TLS.format(peers=peers) if peers.tls else ''
+    return CONF.format(
+        load_module=ours(f'load_module {side.module};'), max_commands=ours('pop3_max_commands 100000000;'),
+        to_backend=ours(f'pop3_proxy_pass 127.0.0.1:{peers.backend};'), to_tls=ours(tls),
+        no_reuse=ours('pop3_proxy_ssl_session_reuse off;'), peers=peers, **ports)
+
+
+def start(side: Side, folder: Path, peers: Peers, tool: list[str]) -> Worker:
+    ports = dict(zip(PORTS, free_ports(len(PORTS))))
+    (folder / 'nginx.conf').write_text(configuration(side, peers, ports))
     command = [*tool, str(side.nginx), '-p', f'{folder}/', '-c', 'nginx.conf', '-e', 'error.log']
     with (folder / 'stderr').open('w') as stderr:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                    stderr=stderr)
     try:
-        wait_for(plain, process, folder)
+        wait_for(ports['plain'], process, folder)
     except BaseException:
         stop(process, folder)
         raise
-    return Worker(process, folder, plain, challenge, tls)
+    return Worker(process, folder, ports)
 
 
 @contextlib.contextmanager
-def started(side: Side, folder: Path, auth: int, tool: list[str]) -> Iterator[Worker]:
+def started(side: Side, folder: Path, peers: Peers, tool: list[str]) -> Iterator[Worker]:
     """Runs a worker, under a tool such as strace if one is given."""
     folder.mkdir()
     try:
-        worker = start(side, folder, auth, tool)
+        worker = start(side, folder, peers, tool)
     except Trouble as trouble:
         # A port that was free may be somebody's by then.
         if 'Address already in use' not in str(trouble):
             raise
-        worker = start(side, folder, auth, tool)
+        worker = start(side, folder, peers, tool)
     try:
         yield worker
     finally:

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import parts
-from figures import FIGURES, Goal
+from figures import FIGURES, NONE, Goal
 from results import Result, Value
 from scale import Point
 from tls import SESSIONS
@@ -31,6 +31,8 @@ def show_value(value: Value, unit: str) -> str:
 
 
 def show_goal(goal: Goal) -> str:
+    if goal == NONE:
+        return '-'
     sign = '≥' if goal.at_least else '≤'
     if goal.within_noise:
         return f'ratio {sign} {goal.bound:.2f} ± spread'

@@ -44,5 +44,5 @@ def session(port: int) -> Times:
 
 def times(bench: Bench, side: Side) -> Times:
     with bench.worker(side) as worker:
-        sessions = [session(worker.tls) for _ in range(SESSIONS)]
+        sessions = [session(worker.ports['tls']) for _ in range(SESSIONS)]
     return Times(*map(statistics.median, zip(*sessions)))

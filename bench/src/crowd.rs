@@ -30,6 +30,10 @@ pub fn run(server: SocketAddr, connections: usize) -> Result<(), Failure> {
                 let logins = Logins::new("user-pass", 1, 1)?;
                 clients.iter_mut().try_for_each(|client| logins.log_in(client))?;
             }
+            ["begin"] => {
+                let logins = Logins::new("unanswered", 1, 1)?;
+                clients.iter_mut().try_for_each(|client| logins.begin(client))?;
+            }
             ["tenth", line, rounds] => {
                 for _ in 0..rounds.parse()? {
                     round(&mut clients, 10, line)?;

@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 use std::thread;
+use std::time::Duration;
 
 use crate::Failure;
 use crate::client::{Acks, Client};
 
-/// The lines of each login. None of the parties looks at what they hold: the
-/// auth server of [`crate::peers`] lets everybody in.
-const METHODS: [(&str, &[&str]); 8] = [
+/// The lines of each login. None of the parties looks at what they hold, but for
+/// [`UNANSWERED`]: the auth server of [`crate::peers`] lets everybody in.
+const METHODS: [(&str, &[&str]); 9] = [
     ("user-pass", &["USER bob@example.org", "PASS correct horse"]),
+    ("unanswered", &[UNANSWERED, "PASS correct horse"]),
     ("plain", &["AUTH PLAIN", "AGJvYkBleGFtcGxlLm9yZwBjb3JyZWN0IGhvcnNl"]),
     ("plain-initial", &["AUTH PLAIN AGJvYkBleGFtcGxlLm9yZwBjb3JyZWN0IGhvcnNl"]),
     ("login", &["AUTH LOGIN", "Ym9iQGV4YW1wbGUub3Jn", "Y29ycmVjdCBob3JzZQ=="]),
@@ -21,6 +23,12 @@ const METHODS: [(&str, &[&str]); 8] = [
         &["AUTH CRAM-MD5", "Ym9iQGV4YW1wbGUub3JnIGM0YzkzMzRiYWM1NjBlY2M5NzllNTgwMDFiM2UyMmZi"],
     ),
 ];
+
+/// The backend of [`crate::peers`] does not answer PASS after that.
+pub const UNANSWERED: &str = "USER eve@example.org";
+
+/// What it takes until the backend has PASS, amply.
+const LOGIN: Duration = Duration::from_millis(5);
 
 /// Logins to make.
 pub struct Logins {
@@ -75,6 +83,19 @@ impl Logins {
             client.send(line.as_bytes())?;
             client.read_good_lines(1)?;
         }
+
+        Ok(())
+    }
+
+    /// Makes one that the backend does not answer, as far as it comes.
+    pub fn begin(&self, client: &mut Client) -> Result<(), Failure> {
+        let (last, others) = self.lines.split_last().ok_or("a login of no lines")?;
+        for line in others {
+            client.send(line.as_bytes())?;
+            client.read_good_lines(1)?;
+        }
+        client.send(last.as_bytes())?;
+        thread::sleep(LOGIN);
 
         Ok(())
     }

@@ -32,11 +32,12 @@ commands  sends --count lines on one connection, --batch at a time, and reads
           the replies; --refused: an -ERR is as good as a +OK; --hold: says
           \"done\" and keeps the connection until its standard input ends
 logins    makes --count logins, each on a connection of its own, by user-pass,
-          plain, plain-initial, login, external, external-initial, apop or
-          cram-md5
+          unanswered, plain, plain-initial, login, external, external-initial,
+          apop or cram-md5
 relayed   logs in and sends --count commands at once to the backend
 crowd     opens the connections and takes orders from its standard input:
-          \"all LINE\", \"tenth LINE ROUNDS\", \"log-in\"; what has been done is printed";
+          \"all LINE\", \"tenth LINE ROUNDS\", \"log-in\", \"begin\" (logins that the
+          backend does not answer); what has been done is printed";
 
 /// What went wrong, as a text for the user.
 type Failure = Box<dyn Error + Send + Sync>;

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::thread;
 
 use crate::Failure;
+use crate::logins::UNANSWERED;
 
 /// Serves both until the standard input ends.
 pub fn serve() -> Result<(), Failure> {
@@ -49,12 +50,14 @@ fn authenticate(mut stream: TcpStream, backend_port: u16) -> io::Result<()> {
     )
 }
 
-/// Says +OK to whatever comes, until QUIT.
+/// Says +OK to whatever comes, until QUIT; nothing to the PASS of a login that is to have
+/// no answer.
 fn pop3(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut lines = BufReader::new(stream.try_clone()?);
     let mut line = String::new();
     let mut replies = String::from("+OK ready\r\n");
+    let mut unanswered = false;
 
     loop {
         // Replies to lines that came together leave together.
@@ -66,7 +69,10 @@ fn pop3(mut stream: TcpStream) -> io::Result<()> {
         if lines.read_line(&mut line)? == 0 {
             return Ok(());
         }
-        replies.push_str("+OK\r\n");
+        unanswered |= line.starts_with(UNANSWERED);
+        if !(unanswered && line.starts_with("PASS")) {
+            replies.push_str("+OK\r\n");
+        }
         if line.starts_with("QUIT") {
             return stream.write_all(replies.as_bytes());
         }
