@@ -155,7 +155,7 @@ BACKEND = [
            ours(cpu(SHAKING, TLS_LOGINS)), timed=True),
     Figure('CPU per login, TLS to the backend, sessions reused', 'µs', NONE,
            ours(cpu(REUSING, TLS_LOGINS)), timed=True),
-    Figure('The latter to the former', '', at_most(0.70), ours(reused), timed=True),
+    Figure('CPU per login, TLS to the backend, reused / full', '', at_most(0.70), ours(reused), timed=True),
     Figure('Memory per idle connection, pop3_proxy_pass', 'B', ratio(1.0, slack=0.01),
            lambda bench, side: per_connection(bench, side, 10_000, 'passed').greeted),
     Figure('Memory per session during its login, pop3_proxy_pass', 'B', Goal(2048, 'difference'),

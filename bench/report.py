@@ -117,7 +117,11 @@ An instruction is the module's *own* if it is in this module's file, base64 and
 `_login_username`, `_login_password`, `_cram_md5_salt`, `_cram_md5`, `_external`,
 and `ngx_encode_base64*`, `ngx_decode_base64*`. *All* are those of the worker in
 user space. A command is NOOP or CAPA in turn, in the train of 2,000 NOOP alone; a
-login is greeting, login, relaying of QUIT and its reply. Of TLS, each run is the
+login is greeting, login, relaying of QUIT and its reply. With *pop3_proxy_pass* this
+module logs in at the backend itself, and the C module asks its auth server first as
+ever. A backend in TLS is a second worker with this module before the same backend,
+and is verified; its own processor time does not count. During a login is when the
+backend has PASS and does not answer. Of TLS to clients, each run is the
 median of {sessions} sessions of Python's `ssl`, one after the other.
 
 ## Where the processor time of a command goes
