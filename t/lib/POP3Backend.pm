@@ -55,6 +55,7 @@ use POP3Records;
 
 our @EXPORT = qw/
 	start_backends connections connections_take ended_take errors_take
+	settled_fds
 /;
 
 my $CRLF = "\x0d\x0a";
@@ -343,6 +344,23 @@ sub errors_take {
 	$seen = length($t->read_file('error.log') =~ s/[^\n]*\z//r);
 
 	return @lines;
+}
+
+# How many descriptors the worker has open, when that does not change any more.
+
+sub settled_fds {
+	my ($t) = @_;
+
+	my ($fds, $settled) = (0, 0);
+
+	wait_until(sub {
+		my $now = worker_fds($t);
+		$settled = $now == $fds ? $settled + 1 : 0;
+		$fds = $now;
+		return $settled == 5;
+	});
+
+	return $fds;
 }
 
 ###############################################################################
