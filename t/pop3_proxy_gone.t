@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
-# Clients of pop3_proxy_pass that go, by RST or FIN, and workers that have to, at
-# each moment of a login, while the backend takes its time: nothing is left of them.
+# Clients of pop3_proxy_pass that go, by RST or FIN, at each moment of a login, while
+# the backend takes its time: nothing is left of them.
 
 ###############################################################################
 
@@ -25,15 +25,13 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->has_daemon('openssl')
-	->plan(220);
+	->plan(177);
 
-my $conf = <<'EOC';
+$t->write_file_expand('nginx.conf', <<'EOC');
 
 %%TEST_GLOBALS%%
 
 daemon off;
-
-MAIN
 
 events {
 }
@@ -45,8 +43,6 @@ mail {
 
     ssl_certificate     %%TESTDIR%%/localhost.crt;
     ssl_certificate_key %%TESTDIR%%/localhost.key;
-
-    pop3_capabilities MARK;
 
     server {
         listen   127.0.0.1:8110;
@@ -75,14 +71,6 @@ mail {
 
 EOC
 
-sub conf {
-	my ($mark, $main) = @_;
-
-	$t->write_file_expand('nginx.conf',
-		$conf =~ s/MARK/$mark/r =~ s/MAIN/$main/r);
-}
-
-conf('FIRST', '');
 create_certificate($t, 'localhost');
 
 my $crlf = "\x0d\x0a";
@@ -202,14 +190,7 @@ is(command($s, 'PASS secret'), $welcome, 'before');
 undef $s;
 
 my $pid = worker_pid($t);
-my ($fds, $settled) = (0, 0);
-
-wait_until(sub {
-	my $now = worker_fds($t);
-	$settled = $now == $fds ? $settled + 1 : 0;
-	$fds = $now;
-	return $settled == 5;
-});
+my $fds = settled_fds($t);
 
 sub is_level {
 	my ($name) = @_;
@@ -333,81 +314,10 @@ is_level('timeout');
 is(scalar errors_take($t, scalar keys %moment), keys %moment,
 	'timeout - error lines');
 
-# reload: a login that is under way goes on
-
-sub marks {
-	return join ' ', grep { /FIRST|SECOND|THIRD/ } multiline($_[0], 'CAPA');
-}
-
-sub reloaded_to {
-	my ($mark, $main) = @_;
-
-	conf($mark, $main);
-	reload($t);
-	ok(wait_until(sub { marks(session(8110)) eq $mark }), "$mark is in force");
-}
-
-%waiting = map { $_ => at($_) } sort keys %moment;
-$waiting{'refuse@pass'} = at('refuse@pass');
-
-reloaded_to('SECOND', 'worker_shutdown_timeout 400ms;');
-ok(kill(0, $pid), 'reload - the old worker is there');
-
-go_on();
-
-for my $moment (sort keys %moment) {
-	like((replies($waiting{$moment}, 1))[0] // '', qr/^\+OK/,
-		"reload, $moment - login");
-	is(command($waiting{$moment}, 'STAT'), '+OK 1 23',
-		"reload, $moment - relay");
-}
-
-is((replies($waiting{'refuse@pass'}, 1))[0], $invalid,
-	'reload, a refusal - reply');
-is(marks($waiting{'refuse@pass'}), 'FIRST', 'reload, a refusal - goes on');
-command($waiting{'refuse@pass'}, 'USER test');
-is(command($waiting{'refuse@pass'}, 'PASS secret'), $welcome,
-	'reload, a refusal - login');
-
-%waiting = ();
-ok(gone($pid), 'reload - the old worker goes');
-all_ended('reload');
-
-# worker_shutdown_timeout
-
-hold();
-errors_take($t);
-$pid = worker_pid($t);
-%waiting = map { $_ => at($_) } sort keys %moment;
-
-$s = session(8110);
-command($s, 'USER test');
-is(command($s, 'PASS secret'), $welcome, 'worker_shutdown_timeout - logged in');
-
-reloaded_to('THIRD', 'worker_shutdown_timeout 400ms;');
-
-for my $moment (sort keys %moment) {
-	receive($waiting{$moment}, 1000);
-	ok(closed($waiting{$moment}), "worker_shutdown_timeout, $moment - closed");
-}
-
-ok(closed($s), 'worker_shutdown_timeout, logged in - closed');
-ok(gone($pid), 'worker_shutdown_timeout - the worker goes');
-all_ended('worker_shutdown_timeout');
-%waiting = ();
-undef $s;
-
+is(worker_pid($t), $pid, 'the worker is the same');
 is_deeply([map { @{$_->{early}} } connections()], [],
 	'nothing is sent ahead of its turn');
 
-# the end of it all comes upon them as well
-
-%waiting = map { $_ => at($_) } sort keys %moment;
-
-$t->stop();
-all_ended('stop');
-
-%waiting = ();
 undef $t;
 
 ###############################################################################
