@@ -118,27 +118,12 @@ mail {
 
 EOC
 
-# for Dovecot, besides its listener without
-
-$t->write_file_expand('dovecot-extra.conf', <<'EOC');
-
-haproxy_trusted_networks = 127.0.0.0/8
-
-service pop3-login {
-    inet_listener pop3-haproxy {
-        port = %%PORT_8112%%
-        haproxy = yes
-    }
-}
-
-EOC
-
 my $d = $t->testdir();
 
 my ($login, $password) = ('test@example.com', 'secret');
 
 create_certificate($t, 'client');
-start_servers($t, $login, $password);
+start_servers($t, $login, $password, haproxy => 8112);
 
 # A second auth_http server, alike but for the backend that it names, with one
 # record for both.
@@ -148,10 +133,8 @@ my %port = map { $_ => port($_) } 8081, 8112, 8119;
 $t->run_daemon(\&POP3Servers::auth_daemon, $d,
 	{ %port, 8080 => $port{8081}, 8111 => $port{8112} });
 
-for my $number (8081, 8112) {
-	$t->waitforsocket("127.0.0.1:$port{$number}")
-		or die "Can't start the daemon on port $number\n";
-}
+$t->waitforsocket("127.0.0.1:$port{8081}")
+	or die "Can't start the daemon on port 8081\n";
 
 $t->run();
 
@@ -354,16 +337,6 @@ sub last_rip {
 
 ###############################################################################
 # More clients than those of POP3Clients
-
-sub curl {
-	my ($number, @args) = @_;
-
-	my $scheme = $number == 8995 ? 'pop3s' : 'pop3';
-
-	return client('curl', '-q', '-v', '-sS', '--noproxy', '*',
-		'--cacert', "$d/localhost.crt", '-o', "$d/message", @args,
-		"$scheme://127.0.0.1:" . port($number) . '/1');
-}
 
 sub poplib {
 	my ($number, $method, $secret) = @_;

@@ -1,7 +1,7 @@
 package POP3Clients;
 
-# What the tests with other people's POP3 clients share: an auth_http server and
-# a real Dovecot with two messages, the way to run a client, and some clients.
+# What the tests with other people's POP3 clients share: an auth_http server, with
+# a real Dovecot (POP3Dovecot), the way to run a client, and some clients.
 # Uses nothing of Test::Nginx but its documented interface.
 
 use warnings;
@@ -11,11 +11,12 @@ use Exporter qw/ import /;
 
 use Test::Nginx;
 
+use POP3Dovecot;
 use POP3Servers;
 
 our @EXPORT = qw/
-	need start_servers expected client slurp write_file
-	mpop fetchmail s_nail fdm
+	need set_up start_servers expected client slurp write_file
+	curl mpop fetchmail s_nail fdm
 /;
 
 # The account, and where the clients leave their files.
@@ -50,10 +51,9 @@ sub _is_there {
 	return system("command -v $name >/dev/null") == 0;
 }
 
-# The certificate localhost.crt, an auth_http server on port 8080 of the
-# configuration, and a Dovecot on port 8111.
+# The account, and the certificate localhost.crt, which the clients trust.
 
-sub start_servers {
+sub set_up {
 	my $t = shift;
 
 	($login, $password) = @_;
@@ -70,6 +70,17 @@ sub start_servers {
 		. " >$dir/localhost.openssl 2>&1") == 0
 		or die "Can't create certificate localhost\n";
 
+	return $t;
+}
+
+# The same, with an auth_http server on port 8080 of the configuration, and a
+# Dovecot on port 8111; %listeners are further ones of Dovecot.
+
+sub start_servers {
+	my ($t, $login, $password, %listeners) = @_;
+
+	set_up($t, $login, $password);
+
 	POP3Records::keep_in($dir);
 
 	# a port that is first asked for in a daemon is not the test's port
@@ -77,14 +88,10 @@ sub start_servers {
 	my %port = map { $_ => port($_) } 8080, 8111, 8112, 8119;
 
 	$t->run_daemon(\&POP3Servers::auth_daemon, $dir, \%port);
-	$t->run_daemon('../demo/dovecot', $dir, $port{8111}, $login, $password);
+	$t->waitforsocket("127.0.0.1:$port{8080}")
+		or die "Can't start the daemon on port 8080\n";
 
-	for my $number (8080, 8111) {
-		$t->waitforsocket("127.0.0.1:$port{$number}")
-			or die "Can't start the daemon on port $number\n";
-	}
-
-	return $t;
+	return start_dovecot($t, $login, $password, plain => 8111, %listeners);
 }
 
 # The message that clients fetch, as it is in the mailbox.
@@ -149,6 +156,16 @@ sub write_file {
 ###############################################################################
 # Clients.  $number is the server's port in the configuration, $secret another
 # password than the right one.
+
+sub curl {
+	my ($number, @args) = @_;
+
+	my $scheme = $number == 8995 ? 'pop3s' : 'pop3';
+
+	return client('curl', '-q', '-v', '-sS', '--noproxy', '*',
+		'--cacert', "$dir/localhost.crt", '-o', "$dir/message", @args,
+		"$scheme://127.0.0.1:" . port($number) . '/1');
+}
 
 sub mpop {
 	my ($number, $auth, $secret, @args) = @_;
