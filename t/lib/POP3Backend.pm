@@ -21,6 +21,7 @@ package POP3Backend;
 #
 #	['line', reply]       a reply, with its CRLF
 #	['bytes', bytes]      each of the bytes by itself
+#	['tls']               the handshake, by "tls"
 #
 # or a code reference that has the argument of the command and gives a turn, or
 # none.  [] is silence.  Without a turn a backend takes any login with the password "secret",
@@ -28,7 +29,8 @@ package POP3Backend;
 #
 #	proxy => 1            all of it behind a PROXY header of version 1
 #	tls   => {...}        STLS works, with these options of IO::Socket::SSL; with
-#	                      ssl => 1 TLS comes first; the certificate is
+#	                      ssl => 1 TLS comes first, with cork => 1 its last part
+#	                      goes together with the greeting; the certificate is
 #	                      localhost.crt with localhost.key unless others are named
 #
 # connections() gives what has been recorded of them, in the order in which they
@@ -37,7 +39,8 @@ package POP3Backend;
 #	at                    the address, as it was given to start_backends()
 #	lines                 all lines, without CRLF; other ends are kept
 #	early                 those of them that came before it was their turn
-#	tls                   nothing, or version, sni, reused, client (the subject)
+#	tls                   nothing, or version, cipher, sni, reused, client (the
+#	                      subject)
 #	failed                why the handshake has failed
 #	end                   how the peer has ended it, eof, notify (TLS's own end),
 #	                      reset; or ours; nothing while it is open
@@ -135,6 +138,7 @@ sub backends_daemon {
 
 		$record->($c, '<tls ' . join(' ', _tls_facts($c->{sock})) . '>');
 		_turn($c, 'greeting', '+OK backend ready') unless $c->{greeted}++;
+		push @{$c->{todo}}, ['cork', 0] if $c->{at}{tls}{cork};
 
 	}, failed => sub {
 		my ($c, $why) = @_;
@@ -153,6 +157,7 @@ sub _begin {
 	my ($c) = @_;
 
 	if ($c->{at}{tls} && $c->{at}{tls}{ssl}) {
+		push @{$c->{todo}}, ['cork', 1] if $c->{at}{tls}{cork};
 		push @{$c->{todo}}, ['tls', $c->{at}{context}];
 		return;
 	}
@@ -183,8 +188,7 @@ sub _answer {
 		$c->{passed} = 1;
 
 	} elsif ($command eq 'STLS' && $c->{at}{context}) {
-		_turn($c, $command, [['line', '+OK begin TLS'],
-			['tls', $c->{at}{context}]], $arg);
+		_turn($c, $command, [['line', '+OK begin TLS'], ['tls']], $arg);
 
 	} elsif ($command eq 'XCLIENT') {
 		_turn($c, $command, '+OK updated', $arg);
@@ -216,6 +220,7 @@ sub _turn {
 
 		push @{$c->{todo}}, $what eq 'line' ? $bytes . $CRLF
 			: $what eq 'bytes' ? _one_by_one($bytes)
+			: $what eq 'tls' ? ['tls', $c->{at}{context}]
 			: $item;
 	}
 }
@@ -238,7 +243,7 @@ sub _context {
 
 	require IO::Socket::SSL;
 
-	delete $args{ssl};
+	delete @args{qw/ ssl cork /};
 
 	my $context = IO::Socket::SSL::SSL_Context->new(
 		SSL_server      => 1,
@@ -260,7 +265,7 @@ sub _tls_facts {
 		Net::SSLeay::X509_get_subject_name($cert)) : '';
 
 	return ('version=' . $sock->get_sslversion(),
-		'sni=' . ($sock->get_servername() // ''),
+		'cipher=' . $sock->get_cipher(), 'sni=' . ($sock->get_servername() // ''),
 		'reused=' . Net::SSLeay::session_reused($ssl), "client=$client");
 }
 

@@ -13,6 +13,7 @@ package POP3Loop;
 #	['drop']              the same without close_notify
 #	['reset']             the end by RST
 #	['flood', bytes]      the bytes again and again, until the peer is gone
+#	['cork', 1 or 0]      holds what is sent from here on, and lets it go
 #	['tls', context]      the handshake
 #
 # Hooks, each with the connection: open, data, tls (the handshake is done), failed
@@ -25,7 +26,7 @@ use strict;
 use IO::Select;
 use IO::Socket::IP;
 use IO::Socket::UNIX;
-use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_LINGER TCP_NODELAY /;
+use Socket qw/ IPPROTO_TCP SOL_SOCKET SO_LINGER TCP_CORK TCP_NODELAY /;
 use Time::HiRes qw/ time /;
 
 ###############################################################################
@@ -188,6 +189,11 @@ sub _do {
 
 	if ($what eq 'fin') {
 		shutdown($c->{sock}, 1);
+		return 1;
+	}
+
+	if ($what eq 'cork') {
+		$c->{sock}->setsockopt(IPPROTO_TCP, TCP_CORK, $arg);
 		return 1;
 	}
 
