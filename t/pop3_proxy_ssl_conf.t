@@ -103,10 +103,14 @@ my %refused = (
 		pop3_proxy_ssl_session_reuse /,
 );
 
-# Without a backend there is nobody to use it; IMAP has no use for it either way.
+# Without a backend there is nobody to use it.
 
-my %without_backend = map { ($_ => [$_, qr/\Q$_\E/, qr/pop3_proxy_pass/]) }
-	'pop3_proxy_ssl on', 'pop3_proxy_ssl starttls', 'pop3_proxy_xclient on';
+my %without_backend = map {
+	my ($directive, $value) = @$_;
+
+	("$directive $value" => [qr/"$directive" "$value" needs "pop3_proxy_pass"/])
+} ['pop3_proxy_ssl', 'on'], ['pop3_proxy_ssl', 'starttls'],
+	['pop3_proxy_xclient', 'on'];
 
 $t->plan(2 * (keys(%accepted) + keys(%refused)) + 2 * keys(%without_backend));
 
@@ -168,10 +172,13 @@ for my $name (sort keys %refused) {
 }
 
 for my $name (sort keys %without_backend) {
-	my ($text, @patterns) = @{$without_backend{$name}};
-
 	is_refused("$name without pop3_proxy_pass",
-		nginx_test($t, configuration("auth_http 127.0.0.1:8080; $text;")), @patterns);
+		nginx_test($t, configuration("auth_http 127.0.0.1:8080; $name;")),
+		@{$without_backend{$name}});
 }
+
+# its last checks belong to the plan, and the functions above would keep it
+
+undef $t;
 
 ###############################################################################

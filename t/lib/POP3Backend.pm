@@ -24,8 +24,8 @@ package POP3Backend;
 #	['tls']               the handshake, by "tls"
 #
 # or a code reference that has the argument of the command and gives a turn, or
-# none.  [] is silence.  Without a turn a backend takes any login with the password "secret",
-# and refuses others with [AUTH]; behind a login it is a mailbox.
+# none.  [] is silence.  Without a turn a backend takes any login with the password
+# "secret", and refuses others with [AUTH]; behind a login it is a mailbox.
 #
 #	proxy => 1            all of it behind a PROXY header of version 1
 #	tls   => {...}        STLS works, with these options of IO::Socket::SSL; with
@@ -245,10 +245,14 @@ sub _context {
 
 	delete @args{qw/ ssl cork /};
 
+	# without authorities it would read all those of the system; those that it has go
+	# with the certificate
+
 	my $context = IO::Socket::SSL::SSL_Context->new(
 		SSL_server      => 1,
 		SSL_cert_file   => "$dir/localhost.crt",
 		SSL_key_file    => "$dir/localhost.key",
+		SSL_ca_file     => "$dir/localhost.crt",
 		SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE(),
 		%args,
 	);
