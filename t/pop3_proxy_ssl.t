@@ -1,7 +1,7 @@
 #!/usr/bin/perl
 
 # TLS from the start to the backend (pop3_proxy_ssl on): what it is told, how much
-# is relayed, how it ends, and backends that do not speak it.
+# is relayed, and backends that do not speak it.
 
 ###############################################################################
 
@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->has_daemon('openssl')
-	->plan(89);
+	->plan(65);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -93,6 +93,26 @@ mail {
         pop3_proxy_pass 127.0.0.1:8216;
     }
 
+    # lines in pieces, and long ones
+
+    server {
+        listen          127.0.0.1:8153;
+        protocol        pop3;
+        pop3_proxy_pass 127.0.0.1:8217;
+    }
+
+    server {
+        listen          127.0.0.1:8154;
+        protocol        pop3;
+        pop3_proxy_pass 127.0.0.1:8218;
+    }
+
+    server {
+        listen          127.0.0.1:8155;
+        protocol        pop3;
+        pop3_proxy_pass 127.0.0.1:8219;
+    }
+
     # no TLS
 
     server {
@@ -132,7 +152,6 @@ EOC
 my $dir = $t->testdir();
 my $crlf = "\x0d\x0a";
 my $big = join '', map { "$_ " . 'x' x 70 . $crlf } 1 .. 4000;
-my $huge = $big x 12;
 
 keep_certificates($dir);
 issue('ca', ca => 1);
@@ -140,11 +159,15 @@ issue('localhost', by => 'ca',
 	names => 'DNS:backend.example.com,DNS:other.example.com,IP:127.0.0.1');
 
 start_backends($t,
-	8211 => { tls => { ssl => 1 }, RETR => [$big, ['line', '.']],
-		STAT => [['close']], LIST => [['line', '+OK last words'], ['drop']],
-		TOP => [$huge, ['close']], DELE => [$huge, ['drop']] },
+	8211 => { tls => { ssl => 1 }, RETR => [$big, ['line', '.']] },
 	8215 => { tls => { ssl => 1 }, proxy => 1 },
 	8216 => { tls => { ssl => 1, cork => 1 } },
+	8217 => { tls => { ssl => 1 }, greeting => [['bytes', "+OK ready$crlf"]],
+		USER => [['bytes', "+OK user$crlf"]],
+		PASS => [['bytes', "+OK logged in to backend$crlf"]] },
+	8218 => { tls => { ssl => 1 }, greeting => '+OK ' . 'x' x 4090,
+		USER => '+OK ' . 'x' x 4090 },
+	8219 => { tls => { ssl => 1 }, greeting => '+OK ' . 'x' x 4091 },
 	8221 => {},
 	8222 => { greeting => ["\x16\x03\x03\xff\xff" . 'garbage' x 100] },
 	8223 => { greeting => [['close']] },
@@ -157,15 +180,6 @@ run_with_hosts($t, "127.0.0.1 backend.example.com\n");
 ###############################################################################
 
 my $s;
-
-# The client's end, and how the backend sees it.
-
-sub leaves {
-	undef $s;
-	ended_take();
-
-	return (connections())[-1]{end};
-}
 
 # a login, and what it is told of the server's name
 
@@ -220,45 +234,6 @@ is_deeply([replies($s, 8)], ['+OK', '-ERR [AUTH] invalid login or password',
 ok(closed($s), 'pipelined - closed');
 is((connections())[-2]{end}, 'notify', 'pipelined - end of the failed login');
 
-# The end: by the client without QUIT, by QUIT, by the backend with and without
-# TLS's own end
-
-logs_in($s = session(8110), 'client leaves');
-is(leaves(), 'notify', 'client leaves - close_notify');
-
-logs_in($s = session(8110), 'client ends its side');
-shutdown($s->socket(), 1);
-ok(closed($s), 'client ends its side - closed');
-is(leaves(), 'notify', 'client ends its side - close_notify');
-
-logs_in($s = session(8110), 'QUIT');
-is(command($s, 'QUIT'), '+OK bye from backend', 'QUIT - reply');
-ok(closed($s), 'QUIT - closed');
-
-logs_in($s = session(8110), 'backend ends');
-$s->send('STAT');
-ok(closed($s), 'backend ends - closed');
-
-logs_in($s = session(8110), 'backend drops');
-is(command($s, 'LIST'), '+OK last words', 'backend drops - reply before');
-ok(closed($s), 'backend drops - closed');
-
-for my $end ([TOP => 'ends'], [DELE => 'drops']) {
-	my ($command, $name) = @$end;
-
-	logs_in($s = session(8110), "backend $name behind a long reply");
-	$s->send($command);
-	select undef, undef, undef, 0.2;
-
-	ok(receive($s, length $huge) eq $huge,
-		"backend $name behind a long reply - arrives");
-	ok(closed($s), "backend $name behind a long reply - closed");
-}
-
-# "backend ends" and "backend drops" are no error
-
-is(join("\n", errors_take($t)), '', 'ends - nothing at level error');
-
 # behind a PROXY header, and with the greeting right behind the handshake
 
 $s = session(8150);
@@ -273,6 +248,12 @@ is($c->{lines}[1], 'USER test@example.com', 'PROXY protocol - in TLS');
 
 logs_in(session(8151), 'greeting with the handshake, TLS 1.2');
 logs_in(session(8152), 'greeting with the handshake, TLS 1.3');
+
+# a record for each byte, and lines of more than is read at once
+
+logs_in(session(8153), 'byte by byte');
+logs_in(session(8154), 'long lines');
+is_unavailable($t, session(8155), 'too long a line', qr/too long/, 8219);
 
 # no TLS
 

@@ -190,6 +190,17 @@ mail {
         pop3_proxy_ssl_protocols TLSv1.2;
     }
 
+    # neither of them asks for a certificate
+
+    server {
+        listen          127.0.0.1:8184;
+        protocol        pop3;
+        pop3_proxy_pass 127.0.0.1:8291;
+        pop3_proxy_ssl_trusted_certificate $dir/root.crt;
+        pop3_proxy_ssl_protocols TLSv1.2;
+        pop3_proxy_ssl_ciphers aNULL:\@SECLEVEL=0;
+    }
+
     # the second one is the right one
 
     server {
@@ -205,9 +216,11 @@ EOC
 
 # twice as many checks where a login fails
 
-$t->plan(2 * @cases + 2 * (grep { $_->[3] } @cases) + 4 + 6 * 4 + 5);
+$t->plan(2 * @cases + 2 * (grep { $_->[3] } @cases) + 4 + 4 + 6 * 4 + 5);
 
-start_backends($t, %backends, map {
+start_backends($t, %backends, 8291 => { tls => { ssl => 1,
+	SSL_cert_file => "$dir/good.crt", SSL_key_file => "$dir/good.key",
+	SSL_ca_file => "$dir/good.crt", SSL_cipher_list => 'aNULL:@SECLEVEL=0' } }, map {
 	my ($n, $name) = @$_;
 
 	("127.0.0.$n:8290" => { tls => { ssl => 1, SSL_cert_file => "$dir/$name.crt",
@@ -235,6 +248,10 @@ for my $i (0 .. $#cases) {
 	is(login($s), '+OK logged in to backend', "$name - login");
 	is(join("\n", errors_take($t)), '', "$name - no error");
 }
+
+# who shows no certificate is nobody
+
+is_unavailable($t, session(8184), 'no certificate', qr/certificate/, 8291);
 
 # a session that is kept by one server{} is no pass for another
 
