@@ -64,9 +64,8 @@ fn read(
     credentials: &Credentials<'_>,
 ) -> Result<Next, Fault> {
     backend.set_action(c"reading response from upstream");
-    client.logged(state.make_room())?;
-    match backend.receive(state.input.room())? {
-        Received::Bytes(count) => state.input.grow(count),
+    match receive(backend, client, state)? {
+        Received::Bytes(_) => {}
         Received::Nothing => return Ok(Next::Wait),
         Received::End => {
             backend.log_error(c"upstream closed connection", b"");
@@ -100,6 +99,25 @@ fn read(
     state.input.clear();
 
     Ok(next)
+}
+
+/// Takes what has come. A line that fills the room is not the end of it: what is behind
+/// that, ahead of its turn, must not be taken for the next one.
+fn receive(
+    backend: &mut impl Backend,
+    client: &impl Client,
+    state: &mut State,
+) -> Result<Received, Fault> {
+    client.logged(state.make_room())?;
+    let received = backend.receive(state.input.room())?;
+    if let Received::Bytes(count) = received {
+        state.input.grow(count);
+        if state.input.room().is_empty() && state.can_grow() {
+            receive(backend, client, state)?;
+        }
+    }
+
+    Ok(received)
 }
 
 /// Goes on in TLS, where STLS was sent before.

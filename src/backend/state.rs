@@ -7,6 +7,9 @@ use pop3::backend::{Dialogue, MAX_LINE, Options};
 /// Room for the line of a backend in bytes: few need more.
 const LINE: usize = 256;
 
+/// Room for the longest, and for one byte behind it.
+const ROOM: usize = MAX_LINE + 1;
+
 /// What is kept of a login at a backend while it is under way.
 pub struct State {
     /// Where it stands.
@@ -47,17 +50,22 @@ impl State {
         Some((index, left))
     }
 
-    /// Makes room for more of a line.
+    /// Makes room for more of a line, up to one byte more than that can have.
     ///
     /// # Errors
     ///
     /// There is no memory.
     pub fn make_room(&mut self) -> Result<(), NoMemory> {
-        if self.input.room().is_empty() {
-            let mut larger = Bytes::with_capacity(MAX_LINE.saturating_add(1))?;
+        if self.input.room().is_empty() && self.can_grow() {
+            let mut larger = Bytes::with_capacity(ROOM)?;
             larger.append(self.input.as_slice())?;
             self.input = larger;
         }
         Ok(())
+    }
+
+    /// Whether there can be more room than there is.
+    pub const fn can_grow(&self) -> bool {
+        self.input.capacity() < ROOM
     }
 }

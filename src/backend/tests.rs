@@ -238,6 +238,26 @@ fn a_line_takes_memory_up_to_its_bound() {
 }
 
 #[test]
+fn bytes_ahead_of_their_turn_are_seen_wherever_the_room_ends() {
+    for length in [255, 256, 257, MAX_LINE - 1, MAX_LINE] {
+        let mut line = b"+OK ".to_vec();
+        line.resize(length - 2, b'x');
+        line.extend_from_slice(b"\r\n");
+
+        let mut play = Play::new(Options::default());
+        let behind = [&line[..], b"+OK two\r\n"].concat();
+        assert!(matches!(play.gives(&behind), Next::Fail), "{length}");
+        assert_eq!(play.logged(), ["error upstream sent data ahead of its turn "]);
+
+        let mut play = Play::new(Options::default());
+        play.server.gives.push_back(Input::Bytes(line));
+        play.server.gives.push_back(Input::End);
+        assert!(matches!(play.event(Event::Readable), Next::Wait), "{length}");
+        assert_eq!(play.server.sent, "USER bob\r\n");
+    }
+}
+
+#[test]
 fn without_memory_there_is_no_login() {
     for allocations in 0..3 {
         let mut play = Play::new(Options::default());
