@@ -9,9 +9,9 @@
 
 use libfuzzer_sys::fuzz_target;
 use pop3::backend::Command;
-use pop3::reply::OK;
+use pop3::reply::{OK, UNAVAILABLE};
 use pop3::{Policy, Refusal};
-use pop3_fuzz::proxy::{Attempt, Outcome, Said, Setting, UNAVAILABLE, converse, sides};
+use pop3_fuzz::proxy::{Attempt, Outcome, Said, Setting, converse, sides};
 use pop3_fuzz::support::{Noted, play};
 use pop3_fuzz::{contains, cuts, is_line, is_ok, turn_bytes, turns};
 

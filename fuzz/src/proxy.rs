@@ -5,16 +5,13 @@ use core::mem;
 use core::ops::ControlFlow::{Break, Continue};
 
 use pop3::backend::{Command, Dialogue, Facts, Options, Xclient};
-use pop3::reply::OK;
+use pop3::reply::{OK, UNAVAILABLE};
 use pop3::{
     Capabilities, Credentials, Login, Methods, Policy, Refused, Secret, Server, Session, StartTls,
     capability,
 };
 
 use crate::backend;
-
-/// What the client is told if it is not its fault.
-pub const UNAVAILABLE: &[u8] = b"-ERR [SYS/TEMP] mail server is not available\r\n";
 
 /// What the head of the input chooses. Readable characters do: `C` is a limit of three
 /// errors, `1` one address and `2` two.
