@@ -79,7 +79,9 @@ fn read(
         Step::StartTls => Next::StartTls,
         Step::LoggedIn(line) => Next::Relay(client.copy(line)?),
         Step::Refused(code, text) => {
-            backend.log_info(c"upstream refused login", text);
+            // There are backends that repeat the password.
+            let secret = holds(text, credentials.secret.expose());
+            backend.log_info(c"upstream refused login", if secret { b"" } else { text });
             let text = if backend.passes_error_message() { text } else { b"" };
             Next::Refuse(refusal(client, code, text)?)
         }
@@ -118,6 +120,10 @@ fn receive(
     }
 
     Ok(received)
+}
+
+fn holds(text: &[u8], secret: &[u8]) -> bool {
+    !secret.is_empty() && text.windows(secret.len()).any(|window| window == secret)
 }
 
 /// Goes on in TLS, where STLS was sent before.

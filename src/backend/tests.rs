@@ -191,6 +191,15 @@ fn a_refusal_has_its_code_and_the_text_that_is_wanted() {
 }
 
 #[test]
+fn a_password_that_a_backend_repeats_is_not_logged() {
+    let mut play = Play::new(Options::default());
+    play.waits_after(b"+OK\r\n");
+    play.waits_after(b"+OK\r\n");
+    assert!(matches!(play.gives(b"-ERR \"tanstaaf\" is wrong\r\n"), Next::Refuse(_)));
+    assert_eq!(play.logged(), ["info upstream refused login "]);
+}
+
+#[test]
 fn what_is_no_reply_is_logged_once() {
     for (bytes, logged) in [
         (&b"HTTP/1.1 400 Bad Request\r\n"[..], "error upstream sent invalid response "),
