@@ -7,7 +7,7 @@ use ngx_mail::cycle::Cycle;
 use ngx_mail::heap::{Boxed, Bytes};
 use ngx_mail::login::{Authenticator, Event, Login};
 use ngx_mail::session::{Handler, Session};
-use ngx_mail::tls::Tls;
+use ngx_mail::tls::{ServerName, Tls};
 use pop3::reply;
 
 use crate::backend;
@@ -143,11 +143,13 @@ fn connect(mut login: Login<'_, Pop3>) {
 
 impl Authenticator for Pop3 {
     fn backend(mut login: Login<'_, Self>, event: Event) {
-        let route = Route::of(login.conf(), None);
-        match (event, route.and_then(|route| route.tls)) {
-            (Event::Connected, Some((Ssl::On, tls))) => secure(login, tls),
+        let Some(Route { tls, host, .. }) = Route::of(login.conf(), None) else {
+            return fail(login.leave());
+        };
+        match (event, tls) {
+            (Event::Connected, Some((Ssl::On, tls))) => secure(login, tls, host),
             (Event::Connected, _) => login.wait(),
-            (Event::Secured, Some((ssl, tls))) if login.verify(tls) => match ssl {
+            (Event::Secured, Some((ssl, tls))) if login.verify(tls, host) => match ssl {
                 Ssl::StartTls => go_on_with_backend(login, event),
                 _ => login.wait(),
             },
@@ -158,8 +160,8 @@ impl Authenticator for Pop3 {
 }
 
 /// Makes the TLS handshake with a backend.
-fn secure(login: Login<'_, Pop3>, tls: &Tls) {
-    if let Err(login) = login.secure(tls) {
+fn secure(login: Login<'_, Pop3>, tls: &Tls, host: ServerName<'_>) {
+    if let Err(login) = login.secure(tls, host) {
         next_backend(login);
     }
 }
@@ -174,11 +176,11 @@ fn go_on_with_backend(mut login: Login<'_, Pop3>, event: Event) {
     else {
         return fail(login.leave());
     };
-    let tls = route.tls;
+    let Route { tls, host, .. } = route;
     match backend::dialogue::step(event, &mut backend, &connection, kept, &route.credentials) {
         backend::dialogue::Next::Wait => login.wait(),
         backend::dialogue::Next::StartTls => match tls {
-            Some((_, tls)) => secure(login, tls),
+            Some((_, tls)) => secure(login, tls, host),
             None => fail(login.leave()),
         },
         backend::dialogue::Next::Relay(line) => relay(login, line),

@@ -1,16 +1,14 @@
 //! Addresses of servers, from a configuration.
 
 use core::cell::Cell;
-use core::ffi::{CStr, c_void};
+use core::ffi::CStr;
 use core::marker::PhantomData;
 use core::mem::{self, size_of};
-use core::ptr::{self, NonNull};
-use core::slice;
+use core::ptr::NonNull;
 
 use nginx_sys::{
-    AF_UNIX, NGX_OK, SSL_SESSION, SSL_SESSION_free, in6_addr, ngx_addr_t, ngx_inet_addr,
-    ngx_inet_set_port, ngx_inet6_addr, ngx_parse_url, ngx_pool_cleanup_add, ngx_sock_ntop,
-    ngx_str_t, ngx_url_t, sockaddr,
+    AF_UNIX, NGX_OK, in6_addr, ngx_addr_t, ngx_inet_addr, ngx_inet_set_port, ngx_inet6_addr,
+    ngx_parse_url, ngx_sock_ntop, ngx_str_t, ngx_url_t, sockaddr,
 };
 
 use crate::bindings::{NGX_RS_INADDR_NONE, NGX_RS_SOCKADDR_STRLEN};
@@ -21,7 +19,7 @@ use crate::text::Text;
 /// The addresses that a name stands for; one at least.
 pub struct Addresses {
     /// `count` of them, live as long as the configuration.
-    list: NonNull<Peer>,
+    list: NonNull<ngx_addr_t>,
     count: usize,
     /// The first to be tried by the next session.
     next: Cell<usize>,
@@ -38,25 +36,18 @@ pub enum Host {
     Unix,
 }
 
-/// An address, and the TLS session with what listens there.
-pub(crate) struct Peer {
-    pub address: ngx_addr_t,
-    /// Null, or owned here.
-    pub session: Cell<*mut SSL_SESSION>,
-}
-
 /// One of [`Addresses`]. Like a [`Text`] it is live as long as the configuration, and
 /// has no way out of there.
 #[derive(Clone, Copy)]
 pub struct Address {
-    peer: NonNull<Peer>,
-    kept: PhantomData<*const Peer>,
+    raw: NonNull<ngx_addr_t>,
+    kept: PhantomData<*const ngx_addr_t>,
 }
 
 impl Address {
-    /// The peer, live as long as the configuration.
-    pub(crate) const fn peer(self) -> NonNull<Peer> {
-        self.peer
+    /// nginx's address, live as long as the configuration.
+    pub(crate) const fn raw(self) -> NonNull<ngx_addr_t> {
+        self.raw
     }
 }
 
@@ -77,7 +68,7 @@ impl Addresses {
     pub fn get(&self, index: usize) -> Address {
         let index = index.checked_rem(self.count).unwrap_or(0);
         // SAFETY: the invariant, and the index is below `count`.
-        Address { peer: unsafe { self.list.add(index) }, kept: PhantomData }
+        Address { raw: unsafe { self.list.add(index) }, kept: PhantomData }
     }
 }
 
@@ -131,23 +122,18 @@ impl Conf<'_> {
     /// There is no memory.
     pub fn addresses(&mut self, found: &Found, port: u16) -> Result<Addresses, NoMemory> {
         let &Found { list: from, count, has_port, .. } = found;
-        let list = self.allocate(size_of::<Peer>().saturating_mul(count));
-        let list = NonNull::new(list.cast::<Peer>()).ok_or(NoMemory)?;
+        let list = self.allocate(size_of::<ngx_addr_t>().saturating_mul(count));
+        let list = NonNull::new(list.cast::<ngx_addr_t>()).ok_or(NoMemory)?;
         // SAFETY: nginx has put `count` addresses there, and the memory has room for as
-        // many. The configuration's pool is live, and gives aligned memory of the size
-        // that it is asked for.
+        // many.
         unsafe {
             for index in 0..count {
                 let mut address = from.add(index).read();
                 if !has_port {
                     self.set_port(&mut address, port)?;
                 }
-                list.add(index).write(Peer { address, session: Cell::new(ptr::null_mut()) });
+                list.add(index).write(address);
             }
-            let cleanup = ngx_pool_cleanup_add(self.pool(), size_of::<Peers>());
-            let cleanup = NonNull::new(cleanup).ok_or(NoMemory)?.as_ptr();
-            (*cleanup).data.cast::<Peers>().write(Peers { list, count });
-            (*cleanup).handler = Some(free_sessions);
         }
 
         Ok(Addresses { list, count, next: Cell::new(0) })
@@ -176,33 +162,6 @@ impl Conf<'_> {
         address.name = self.text(&|put| put(name))?.as_raw();
 
         Ok(())
-    }
-}
-
-/// For the cleanup of the configuration's pool.
-struct Peers {
-    list: NonNull<Peer>,
-    count: usize,
-}
-
-unsafe extern "C" fn free_sessions(peers: *mut c_void) {
-    // SAFETY: peers() registered it with live Peers, of the same pool; nothing else
-    // uses them any more.
-    let peers = unsafe {
-        let Peers { list, count } = peers.cast::<Peers>().read();
-        slice::from_raw_parts(list.as_ptr(), count)
-    };
-    for peer in peers {
-        peer.keep_session(ptr::null_mut());
-    }
-}
-
-impl Peer {
-    /// Takes a TLS session, or none, in place of the one that it has.
-    pub fn keep_session(&self, session: *mut SSL_SESSION) {
-        let old = self.session.replace(session);
-        // SAFETY: it was owned here; freeing none does nothing.
-        unsafe { SSL_SESSION_free(old) };
     }
 }
 

@@ -3,7 +3,7 @@
 
 use core::ptr;
 
-use nginx_sys::{ngx_addr_t, ngx_connection_t, ngx_pfree, u_char};
+use nginx_sys::{ngx_connection_t, ngx_pfree, u_char};
 
 use crate::bindings::{ngx_mail_proxy_init, ngx_mail_session_t};
 use crate::place::Place;
@@ -62,8 +62,8 @@ pub(crate) unsafe fn connect<M: Registered>(session: *mut ngx_mail_session_t) ->
     // SAFETY: the caller's promise; nginx only reads the address.
     unsafe {
         let Some(upstream) = Place::<M>::upstream(session) else { return false };
-        let address: *const ngx_addr_t = &raw const (*upstream.peer.as_ptr()).address;
-        if !withhold::<M>(session, || ngx_mail_proxy_init(session, address.cast_mut())) {
+        let address = upstream.address.as_ptr();
+        if !withhold::<M>(session, || ngx_mail_proxy_init(session, address)) {
             return false;
         }
         let Some(upstream) = Place::<M>::upstream(session) else { return false };

@@ -117,6 +117,7 @@ pub mod tables;
 pub mod text;
 mod timer;
 pub mod tls;
+mod tls_sessions;
 mod upstream;
 
 #[doc(hidden)]

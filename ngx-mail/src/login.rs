@@ -22,7 +22,7 @@ use crate::place::Place;
 use crate::relay::hand_over;
 use crate::session::{Handler, Session};
 use crate::socket::take_error;
-use crate::tls::Tls;
+use crate::tls::{ServerName, Tls};
 use crate::upstream::{Phase, Upstream};
 
 /// What has become of a backend.
@@ -124,7 +124,7 @@ impl<'a, M: Authenticator> Login<'a, M> {
     pub fn connect(mut self, address: Address, shares: usize) -> Result<(), Self> {
         self.drop_backend();
         let connection = self.session.connection();
-        let boxed = connection.logged(Boxed::new(Upstream::new(address.peer())));
+        let boxed = connection.logged(Boxed::new(Upstream::new(address.raw())));
         let Ok(upstream) = boxed else { return Err(self) };
         connection.shown().upstream = Some(upstream);
         let session = connection.session();
@@ -156,9 +156,9 @@ impl<'a, M: Authenticator> Login<'a, M> {
     /// # Errors
     ///
     /// It has failed at once, and the reason has been logged.
-    pub fn secure(mut self, tls: &Tls) -> Result<(), Self> {
+    pub fn secure(mut self, tls: &Tls, host: ServerName<'_>) -> Result<(), Self> {
         self.session.connection().set_action(c"SSL handshaking to upstream");
-        match self.handshake(tls) {
+        match self.handshake(tls, host) {
             Some(rc) if rc == NGX_AGAIN as isize => Ok(()),
             Some(rc) if rc == NGX_OK as isize => {
                 if let Some(raw) = self.raw() {
@@ -176,11 +176,11 @@ impl<'a, M: Authenticator> Login<'a, M> {
     }
 
     /// Gives what ngx_ssl_handshake() does.
-    fn handshake(&mut self, tls: &Tls) -> Option<isize> {
+    fn handshake(&mut self, tls: &Tls, host: ServerName<'_>) -> Option<isize> {
         let raw = self.raw()?.as_ptr();
         // SAFETY: the connection is live, and that of the session's upstream.
         unsafe {
-            begin_tls::<M>(raw, tls)?;
+            begin_tls::<M>(raw, tls, host)?;
             // Of two commands in a row the second would wait until the first is
             // acknowledged, which takes the backend's delay.
             if ngx_tcp_nodelay(raw) != NGX_OK as isize {
@@ -192,22 +192,22 @@ impl<'a, M: Authenticator> Login<'a, M> {
         }
     }
 
-    /// Says whether the backend is who it has to be, and logs at level error why it is
-    /// not.
-    pub fn verify(&mut self, tls: &Tls) -> bool {
+    /// Says whether the backend, which is known by this name, is who it has to be, and
+    /// logs at level error why it is not.
+    pub fn verify(&mut self, tls: &Tls, host: ServerName<'_>) -> bool {
         let Some(upstream) = self.upstream() else { return false };
         if upstream.ssl.is_null() {
             return false;
         }
         // SAFETY: the upstream owns it, and its handshake is over.
-        let verified = unsafe { tls.verify(upstream.ssl) };
+        let verified = unsafe { tls.verify(upstream.ssl, host) };
         let Err(unverified) = verified else { return true };
-        // SAFETY: the peer is live as long as the configuration.
-        unsafe { upstream.peer.as_ref() }.keep_session(ptr::null_mut());
-        self.session
-            .connection()
-            .error_log()
-            .unverified(unverified.reason, unverified.expected.as_bytes());
+        if let Some(sessions) = upstream.sessions.take() {
+            // SAFETY: the address is live as long as the session.
+            sessions.keep(unsafe { upstream.address.as_ref() }, ptr::null_mut());
+        }
+        let log = self.session.connection().error_log();
+        log.unverified(unverified.reason, unverified.expected);
         false
     }
 

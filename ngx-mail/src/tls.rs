@@ -12,12 +12,15 @@ use nginx_sys::{
     X509_check_ip_asc, X509_verify_cert_error_string, ngx_array_t, ngx_pool_cleanup_add,
     ngx_ssl_certificate, ngx_ssl_ciphers, ngx_ssl_cleanup_ctx, ngx_ssl_client_session_cache,
     ngx_ssl_create, ngx_ssl_crl, ngx_ssl_read_password_file, ngx_ssl_t,
-    ngx_ssl_trusted_certificate, ngx_str_t,
+    ngx_ssl_trusted_certificate,
 };
 
+use crate::address::Host;
 use crate::conf::Conf;
 use crate::error::NoMemory;
+use crate::heap::Bytes;
 use crate::text::Text;
+use crate::tls_sessions::TlsSessions;
 
 /// Versions of TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +45,25 @@ impl Versions {
     }
 }
 
-/// Whom a server's certificate has to name.
+/// Who a server is: what its certificate has to name.
 #[derive(Clone, Copy)]
-pub enum Expected {
+pub enum ServerName<'a> {
     /// A host, by its DNS names.
-    Name(Text),
+    Name(&'a [u8]),
     /// An IP address, by its IP names.
-    Address(Text),
+    Address(&'a [u8]),
+    /// Neither: no certificate is right.
+    Unknown,
+}
+
+impl<'a> From<&'a Host> for ServerName<'a> {
+    fn from(host: &'a Host) -> Self {
+        match host {
+            Host::Name(name) => Self::Name(name.as_bytes()),
+            Host::Address(address) => Self::Address(address.as_bytes()),
+            Host::Unix => Self::Unknown,
+        }
+    }
 }
 
 /// What a client does in TLS. Files have the path that stands in a directive.
@@ -61,16 +76,18 @@ pub struct Options {
     pub certificate: Option<(Text, Text)>,
     /// The file of the key's passwords.
     pub password_file: Option<Text>,
-    /// Whom the server has to be; if it need not be anyone, nothing is verified.
-    pub expected: Option<Expected>,
+    /// Whether the server has to be who it should be.
+    pub verify: bool,
+    /// Who that is, whatever it is called.
+    pub name: Option<Host>,
     /// Certificates of CAs, in place of OpenSSL's default store.
     pub trusted_certificate: Option<Text>,
     /// Revoked certificates.
     pub crl: Option<Text>,
     /// How many intermediate certificates may be in the chain.
     pub depth: usize,
-    /// The name that is asked for (SNI).
-    pub server_name: Option<Text>,
+    /// Whether it is asked for by its name (SNI).
+    pub server_name: bool,
     /// Whether sessions are used again.
     pub session_reuse: bool,
 }
@@ -102,10 +119,10 @@ impl From<NoMemory> for Unusable {
 pub struct Tls {
     /// Live as long as the configuration.
     raw: NonNull<ngx_ssl_t>,
-    /// It ends with a NUL.
-    server_name: Option<Text>,
-    expected: Option<Expected>,
-    session_reuse: bool,
+    verify: bool,
+    name: Option<Host>,
+    server_name: bool,
+    sessions: Option<TlsSessions>,
 }
 
 impl Conf<'_> {
@@ -118,7 +135,7 @@ impl Conf<'_> {
         let raw = self.new_tls(options.versions)?;
         self.set_ciphers(raw, options.ciphers)?;
         self.set_certificate(raw, options)?;
-        if options.expected.is_some() {
+        if options.verify {
             self.set_trusted(raw, options)?;
         }
         // SAFETY: the configuration and the TLS context are live.
@@ -128,14 +145,14 @@ impl Conf<'_> {
         };
         ok(rc, Unusable::Other)?;
 
+        let sessions = options.session_reuse.then(|| TlsSessions::new(self)).transpose()?;
+
         Ok(Tls {
             raw,
-            server_name: options.server_name.map(|name| self.terminated(name)).transpose()?,
-            expected: match options.expected {
-                Some(Expected::Address(text)) => Some(Expected::Address(self.terminated(text)?)),
-                other => other,
-            },
-            session_reuse: options.session_reuse,
+            verify: options.verify,
+            name: options.name,
+            server_name: options.server_name,
+            sessions,
         })
     }
 
@@ -233,58 +250,82 @@ impl Conf<'_> {
     }
 }
 
+/// What OpenSSL calls at each certificate: the result of the verification stays.
+unsafe extern "C" fn go_on(_good: c_int, _context: *mut X509_STORE_CTX) -> c_int {
+    1
+}
+
 impl Tls {
     /// nginx's pointer.
     pub(crate) const fn as_ptr(&self) -> *mut ngx_ssl_t {
         self.raw.as_ptr()
     }
 
-    /// Whether sessions are used again.
-    pub(crate) const fn reuses_sessions(&self) -> bool {
-        self.session_reuse
+    /// Where sessions are kept, if they are used again.
+    pub(crate) const fn sessions(&self) -> Option<TlsSessions> {
+        self.sessions
     }
 
-    /// Readies a connection for the handshake: whom it asks for.
+    /// Who a server of this name has to be.
+    fn expected<'a>(&'a self, host: ServerName<'a>) -> ServerName<'a> {
+        self.name.as_ref().map_or(host, ServerName::from)
+    }
+
+    /// Readies a connection to a server of this name for the handshake.
     ///
     /// # Safety
     ///
     /// `ssl` is live, of this client.
-    pub(crate) unsafe fn prepare(&self, ssl: *mut SSL) -> Result<(), NoMemory> {
+    pub(crate) unsafe fn prepare(
+        &self,
+        ssl: *mut SSL,
+        host: ServerName<'_>,
+    ) -> Result<(), NoMemory> {
+        let (ServerName::Name(name), true) = (self.expected(host), self.server_name) else {
+            return Ok(());
+        };
+        let mut name = terminated(name)?;
         // SAFETY: the caller's promise; OpenSSL copies the text, which ends with a NUL.
         let named = unsafe {
-            match self.server_name {
-                Some(name) => SSL_ctrl(
-                    ssl,
-                    SSL_CTRL_SET_TLSEXT_HOSTNAME as c_int,
-                    TLSEXT_NAMETYPE_host_name as c_long,
-                    name.as_raw().data.cast::<c_void>(),
-                ),
-                None => 1,
-            }
+            SSL_ctrl(
+                ssl,
+                SSL_CTRL_SET_TLSEXT_HOSTNAME as c_int,
+                TLSEXT_NAMETYPE_host_name as c_long,
+                name.as_mut_ptr().cast::<c_void>(),
+            )
         };
         if named == 1 { Ok(()) } else { Err(NoMemory) }
     }
 
-    /// Says what is wrong with the server's certificate, and whom it should name.
+    /// Says what is wrong with the certificate of a server of this name, and whom it
+    /// should name.
     ///
     /// # Safety
     ///
     /// `ssl` is live, of this client, and its handshake is over.
-    pub(crate) unsafe fn verify(&self, ssl: *const SSL) -> Result<(), Unverified> {
-        let Some(Expected::Name(expected) | Expected::Address(expected)) = self.expected else {
+    pub(crate) unsafe fn verify<'a>(
+        &'a self,
+        ssl: *const SSL,
+        host: ServerName<'a>,
+    ) -> Result<(), Unverified<'a>> {
+        if !self.verify {
             return Ok(());
+        }
+        let server = self.expected(host);
+        let (ServerName::Name(expected) | ServerName::Address(expected)) = server else {
+            return Err(Unverified { reason: c"unknown server", expected: b"" });
         };
         // SAFETY: the caller's promise; OpenSSL's texts are static.
         unsafe {
             let mut result = SSL_get_verify_result(ssl);
-            let certificate: *mut X509 =
-                OPENSSL_sk_value(SSL_get_peer_cert_chain(ssl).cast(), 0).cast();
             if result == X509_V_OK as c_long {
                 // That is the result if there was nothing to verify, too.
+                let chain = SSL_get_peer_cert_chain(ssl).cast();
+                let certificate = OPENSSL_sk_value(chain, 0).cast::<X509>();
                 if certificate.is_null() {
                     return Err(Unverified { reason: c"no certificate", expected });
                 }
-                result = self.check_name(certificate);
+                result = check_name(certificate, server);
             }
             if result != X509_V_OK as c_long {
                 let reason = CStr::from_ptr(X509_verify_cert_error_string(result));
@@ -293,46 +334,50 @@ impl Tls {
         }
         Ok(())
     }
-
-    /// Whether it is the right server's. OpenSSL would do this in the handshake, but
-    /// for want of memory forget whom it was to look for.
-    ///
-    /// # Safety
-    ///
-    /// `certificate` is live.
-    unsafe fn check_name(&self, certificate: *mut X509) -> c_long {
-        // SAFETY: the caller's promise; an address ends with a NUL.
-        let (named, mismatch) = unsafe {
-            match self.expected {
-                Some(Expected::Name(name)) => {
-                    let ngx_str_t { data, len } = name.as_raw();
-                    let named = X509_check_host(certificate, data.cast(), len, 0, ptr::null_mut());
-                    (named, X509_V_ERR_HOSTNAME_MISMATCH)
-                }
-                Some(Expected::Address(address)) => {
-                    let data = address.as_raw().data;
-                    (X509_check_ip_asc(certificate, data.cast(), 0), X509_V_ERR_IP_ADDRESS_MISMATCH)
-                }
-                None => (1, X509_V_OK),
-            }
-        };
-        if named == 1 { X509_V_OK as c_long } else { mismatch as c_long }
-    }
 }
 
-/// Has the handshake go on with a certificate that is not good. Without a callback, and
-/// without SSL_VERIFY_PEER, it would go on as well where there is no memory to verify
-/// one, and the result be that nothing is wrong.
-unsafe extern "C" fn go_on(_good: c_int, _store: *mut X509_STORE_CTX) -> c_int {
-    1
+/// Whether it is the right server's. OpenSSL would do this in the handshake, but for
+/// want of memory forget whom it was to look for.
+///
+/// # Safety
+///
+/// `certificate` is live.
+unsafe fn check_name(certificate: *mut X509, server: ServerName<'_>) -> c_long {
+    // SAFETY: the caller's promise; an address ends with a NUL.
+    let (named, mismatch) = unsafe {
+        match server {
+            ServerName::Name(name) => {
+                let (data, length) = (name.as_ptr().cast(), name.len());
+                let named = X509_check_host(certificate, data, length, 0, ptr::null_mut());
+                (named, X509_V_ERR_HOSTNAME_MISMATCH)
+            }
+            ServerName::Address(address) => {
+                let named = terminated(address).map_or(0, |mut address| {
+                    X509_check_ip_asc(certificate, address.as_mut_ptr().cast(), 0)
+                });
+                (named, X509_V_ERR_IP_ADDRESS_MISMATCH)
+            }
+            ServerName::Unknown => (0, X509_V_ERR_HOSTNAME_MISMATCH),
+        }
+    };
+    if named == 1 { X509_V_OK as c_long } else { mismatch as c_long }
+}
+
+/// A copy with a NUL behind it.
+fn terminated(text: &[u8]) -> Result<Bytes, NoMemory> {
+    let mut copy = Bytes::with_capacity(text.len().saturating_add(1))?;
+    copy.append(text)?;
+    copy.append(b"\0")?;
+
+    Ok(copy)
 }
 
 /// Why a server is not who it has to be.
-pub(crate) struct Unverified {
+pub(crate) struct Unverified<'a> {
     /// What OpenSSL says.
     pub reason: &'static CStr,
     /// Whom it should name.
-    pub expected: Text,
+    pub expected: &'a [u8],
 }
 
 /// An error of that option, if it is one.

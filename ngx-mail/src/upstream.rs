@@ -5,12 +5,12 @@ use core::ptr::{self, NonNull};
 
 use nginx_sys::{
     ERR_clear_error, SSL, SSL_RECEIVED_SHUTDOWN, SSL_SENT_SHUTDOWN, SSL_free, SSL_set_shutdown,
-    SSL_shutdown, ngx_close_connection, ngx_connection_t, ngx_event_handler_pt, ngx_recv_pt,
-    ngx_send_pt,
+    SSL_shutdown, ngx_addr_t, ngx_close_connection, ngx_connection_t, ngx_event_handler_pt,
+    ngx_recv_pt, ngx_send_pt,
 };
 
-use crate::address::Peer;
 use crate::heap::Bytes;
+use crate::tls_sessions::TlsSessions;
 
 /// A connection to a backend. It is closed with this, unless nginx relays, which
 /// closes it itself.
@@ -18,8 +18,10 @@ pub(crate) struct Upstream {
     /// Null while there is none.
     pub connection: *mut ngx_connection_t,
     pub phase: Phase,
-    /// Live as long as the configuration.
-    pub peer: NonNull<Peer>,
+    /// Live as long as the session.
+    pub address: NonNull<ngx_addr_t>,
+    /// Where the TLS session is kept, if it is; live as long as the configuration.
+    pub sessions: Option<TlsSessions>,
     /// Null, or owned here: nginx frees that of a client alone.
     pub ssl: *mut SSL,
     /// nginx's own handlers.
@@ -48,11 +50,12 @@ pub(crate) enum Phase {
 
 impl Upstream {
     /// None yet, to this address.
-    pub const fn new(peer: NonNull<Peer>) -> Self {
+    pub const fn new(address: NonNull<ngx_addr_t>) -> Self {
         Self {
             connection: ptr::null_mut(),
             phase: Phase::Connecting,
-            peer,
+            address,
+            sessions: None,
             ssl: ptr::null_mut(),
             read: None,
             write: None,

@@ -2,7 +2,7 @@
 
 use ngx_mail::address::Addresses;
 use ngx_mail::attempt::Attempt;
-use ngx_mail::tls::Tls;
+use ngx_mail::tls::{ServerName, Tls};
 use pop3::Secret;
 use pop3::backend::Options;
 
@@ -15,6 +15,8 @@ use crate::conf::backend::Ssl;
 pub struct Route<'c, 's> {
     /// The backend.
     pub addresses: &'c Addresses,
+    /// What it is called.
+    pub host: ServerName<'c>,
     /// Whether TLS begins with STLS, and the TLS.
     pub tls: Option<&'c (Ssl, Tls)>,
     /// What is to be done before the login.
@@ -38,6 +40,12 @@ impl<'c, 's> Route<'c, 's> {
         };
         let credentials = Credentials { login, secret: Secret::new(secret) };
 
-        Some(Self { addresses: &backend.addresses, tls, options, credentials })
+        Some(Self {
+            addresses: &backend.addresses,
+            host: (&backend.host).into(),
+            tls,
+            options,
+            credentials,
+        })
     }
 }

@@ -3,7 +3,7 @@
 use ngx_mail::address::{Addresses, Found, Host};
 use ngx_mail::conf::{Conf, Refused};
 use ngx_mail::text::Text;
-use ngx_mail::tls::{Expected, Options, Tls, Unusable, Versions};
+use ngx_mail::tls::{Options, Tls, Unusable, Versions};
 use pop3::Methods;
 
 /// The depth of a chain of certificates: those of public CAs have two intermediate
@@ -66,6 +66,8 @@ pub enum Ssl {
 pub struct Backend {
     /// Where they are.
     pub addresses: Addresses,
+    /// What they are called.
+    pub host: Host,
     /// Whether TLS begins with STLS, and the TLS.
     pub tls: Option<(Ssl, Tls)>,
     /// Whether they are told of the client.
@@ -101,7 +103,12 @@ impl Settings {
             ssl => Some((ssl, merged.tls(cf, pass, found.host())?)),
         };
 
-        Ok(Some(Backend { addresses, tls, xclient: merged.xclient.unwrap_or(false) }))
+        Ok(Some(Backend {
+            addresses,
+            host: found.host(),
+            tls,
+            xclient: merged.xclient.unwrap_or(false),
+        }))
     }
 
     /// The backend's address, unless the auth server is to say where that is. What
@@ -158,32 +165,25 @@ impl Settings {
     }
 
     fn tls(&self, cf: &mut Conf<'_>, pass: Text, host: Host) -> Result<Tls, Refused> {
-        let host = self.name.map_or(host, Host::of);
-        let expected = match host {
-            _ if self.verify == Some(false) => None,
-            Host::Name(name) => Some(Expected::Name(name)),
-            Host::Address(address) => Some(Expected::Address(address)),
-            Host::Unix => {
-                return Err(cf.refuse(
-                    c"\"pop3_proxy_ssl\" cannot tell whose certificate is to be expected from",
-                    pass.as_bytes(),
-                    c"in the \"pop3_proxy_pass\" directive: name it with \"pop3_proxy_ssl_name\"",
-                ));
-            }
-        };
+        let verify = self.verify != Some(false);
+        if verify && matches!((host, self.name), (Host::Unix, None)) {
+            return Err(cf.refuse(
+                c"\"pop3_proxy_ssl\" cannot tell whose certificate is to be expected from",
+                pass.as_bytes(),
+                c"in the \"pop3_proxy_pass\" directive: name it with \"pop3_proxy_ssl_name\"",
+            ));
+        }
         let options = Options {
             versions: self.versions.unwrap_or(Versions::DEFAULT),
             ciphers: self.ciphers.unwrap_or(Text::fixed(b"DEFAULT")),
             certificate: self.key_pair(cf)?,
             password_file: self.password_file,
-            expected,
+            verify,
+            name: self.name.map(Host::of),
             trusted_certificate: self.trusted_certificate,
             crl: self.crl,
             depth: self.depth.unwrap_or(VERIFY_DEPTH),
-            server_name: match host {
-                Host::Name(name) if self.server_name != Some(false) => Some(name),
-                _ => None,
-            },
+            server_name: self.server_name != Some(false),
             session_reuse: self.session_reuse != Some(false),
         };
 
