@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 #
 # The part of the demo that starts and stops: which programs it needs, free
-# ports, the certificate, Dovecot, nginx; and its way of speaking.
+# ports, the certificates, Dovecot, nginx; and its way of speaking.
 #
 # Expects $here, this folder, and $LOGIN and $PASSWORD, the account to make.
 
@@ -31,49 +31,56 @@ check_requirements() {
         || fail "$MAIL_MODULE is missing; \"make deps\" installs it"
 }
 
+# One Dovecot, and an nginx for each configuration that is shown.
 start() {
+    local name pids=''
+
     dir=$(mktemp -d)
 
-    pick_port POP3_PORT
-    pick_port USER_PORT
-    pick_port AUTH_PORT
-    pick_port DOVECOT_PORT
+    for name in PLAIN VERIFIED REFUSED STLS USER AUTH DOVECOT DOVECOT_TLS; do
+        pick_port "${name}_PORT"
+    done
 
     heading "Starting Dovecot and nginx in $dir"
 
-    local dovecot_pid nginx_pid
+    make_certificates
 
     "$here/dovecot" "$dir" "$DOVECOT_PORT" "$LOGIN" "$PASSWORD" \
-        2> "$dir/dovecot.stderr" &
-    dovecot_pid=$!
+        "$DOVECOT_TLS_PORT" 2> "$dir/dovecot.stderr" &
+    wait_for Dovecot $! "$DOVECOT_TLS_PORT"
+    say "Dovecot   $(dovecot --version), pid $!, two messages"
 
-    make_certificate
-
-    "$here/fill" "$here/nginx.conf.in" \
-        MAIL_MODULE="$MAIL_MODULE" MODULE="$MODULE" DIR="$dir" \
-        POP3_PORT="$POP3_PORT" USER_PORT="$USER_PORT" \
-        AUTH_PORT="$AUTH_PORT" DOVECOT_PORT="$DOVECOT_PORT" \
-        LOGIN="$LOGIN" PASSWORD="$PASSWORD" > "$dir/nginx.conf"
-
-    nginx -p "$dir" -e "$dir/error.log" -c "$dir/nginx.conf" \
-        2> "$dir/nginx.stderr" &
-    nginx_pid=$!
-
-    wait_for Dovecot "$dovecot_pid" "$DOVECOT_PORT"
-    wait_for nginx "$nginx_pid" "$POP3_PORT"
-
-    say "nginx     $(nginx -v 2>&1 | sed 's/.*: //'), pid $nginx_pid"
+    for name in three-lines:$PLAIN_PORT backend-tls:$VERIFIED_PORT \
+        auth-http:$STLS_PORT
+    do
+        start_nginx "${name%:*}"
+        wait_for nginx $! "${name#*:}"
+        pids="$pids $!"
+    done
+    say "nginx     $(nginx -v 2>&1 | sed 's/.*: //'), pids$pids"
     say "module    $MODULE"
-    say "Dovecot   $(dovecot --version), pid $dovecot_pid, two messages"
-    say "POP3      127.0.0.1:$POP3_PORT (nginx, with STLS)"
-    say "          127.0.0.1:$USER_PORT (the same, lists no password mechanism)"
-    say "auth_http 127.0.0.1:$AUTH_PORT (the same nginx)"
-    say "backend   127.0.0.1:$DOVECOT_PORT (Dovecot)"
     say
 
-    say "The module says in nginx's error.log that it serves POP3:"
-    grep -m 1 '\[notice\].*pop3_rs' "$dir/error.log" | indent \
-        || fail "error.log does not mention the module"
+    say "The module says in nginx's error log that it serves POP3:"
+    grep -m 1 '\[notice\].*pop3_rs' "$dir/three-lines.log" | indent \
+        || fail "three-lines.log does not mention the module"
+}
+
+start_nginx() {
+    local name=$1
+
+    "$here/fill" "$here/$name.conf.in" \
+        MAIL_MODULE="$MAIL_MODULE" MODULE="$MODULE" DIR="$dir" \
+        PLAIN_PORT="$PLAIN_PORT" \
+        VERIFIED_PORT="$VERIFIED_PORT" REFUSED_PORT="$REFUSED_PORT" \
+        STLS_PORT="$STLS_PORT" USER_PORT="$USER_PORT" \
+        AUTH_PORT="$AUTH_PORT" LOGIN="$LOGIN" PASSWORD="$PASSWORD" \
+        DOVECOT_PORT="$DOVECOT_PORT" DOVECOT_TLS_PORT="$DOVECOT_TLS_PORT" \
+        > "$dir/$name.conf"
+
+    nginx -p "$dir" -e "$dir/$name.log" -c "$dir/$name.conf" \
+        -g "daemon off; pid $dir/$name.pid; error_log $dir/$name.log notice;" \
+        2> "$dir/$name.stderr" &
 }
 
 # Below the range that the kernel takes ports of outgoing connections from.
@@ -95,11 +102,25 @@ pick_port() {
     fail "no free port after $try tries"
 }
 
+# That of nginx itself, a CA of the demo's own, and what it has certified for
+# Dovecot: who it is, and somebody else.
+make_certificates() {
+    make_certificate cert subjectAltName=IP:127.0.0.1
+    make_certificate ca basicConstraints=critical,CA:TRUE
+    make_certificate backend subjectAltName=IP:127.0.0.1 ca
+    make_certificate other subjectAltName=DNS:other.example.org ca
+}
+
+# NAME.pem and NAME.key, self-signed, or signed by another certificate here.
 make_certificate() {
+    local name=$1 extension=$2 ca=${3-}
+
     openssl req -x509 -newkey rsa:2048 -nodes -days 1 \
-        -subj /CN=demo.example.org -addext subjectAltName=IP:127.0.0.1 \
-        -keyout "$dir/key.pem" -out "$dir/cert.pem" 2> "$dir/openssl.stderr" \
-        || fail "openssl made no certificate: $(< "$dir/openssl.stderr")"
+        -subj "/CN=$name.demo.example.org" -addext "$extension" \
+        ${ca:+-CA "$dir/$ca.pem" -CAkey "$dir/$ca.key"} \
+        -keyout "$dir/$name.key" -out "$dir/$name.pem" \
+        2> "$dir/openssl.out" \
+        || fail "openssl made no certificate: $(< "$dir/openssl.out")"
 }
 
 wait_for() {
@@ -154,7 +175,7 @@ say() {
 }
 
 indent() {
-    sed 's/^/    /'
+    sed 's/^./    &/'
 }
 
 fail() {
@@ -163,10 +184,10 @@ fail() {
     echo "demo: $*" >&2
 
     # The folder goes away: show what it knows of the reason.
-    for log in nginx.stderr error.log dovecot.stderr dovecot.log; do
-        if [ -n "$dir" ] && [ -s "$dir/$log" ]; then
-            echo "demo: end of $log:" >&2
-            tail -n 10 "$dir/$log" | indent >&2
+    for log in "${dir:-/nowhere}"/*.stderr "${dir:-/nowhere}"/*.log; do
+        if [ -s "$log" ]; then
+            echo "demo: end of ${log##*/}:" >&2
+            tail -n 10 "$log" | indent >&2
         fi
     done
     exit 1
