@@ -16,6 +16,7 @@ use Test::Nginx;
 use POP3Session;
 use POP3Proxy;
 use POP3Servers;
+use POP3Backend;
 
 ###############################################################################
 
@@ -50,6 +51,24 @@ my %check = (
 		return logs_in(session(8110))
 			&& grep { /^PROXY TCP4 / } backend_lines($t);
 	},
+	'proxy-tls' => sub {
+		return 0 unless logs_in(session(8110));
+
+		my $c = (connections_take())[-1];
+		my ($xclient, $user) = @{$c->{lines}};
+
+		return $c->{tls}{sni} eq 'localhost' && $user eq "USER $login"
+			&& $xclient =~ /^XCLIENT ADDR=127\.0\.0\.1 .* CLIENT-TRANSPORT=insecure$/;
+	},
+	'three-lines' => sub {
+		my $s = session(8110);
+
+		auth_take();
+		command($s, 'USER refuse@backend');
+
+		return command($s, 'PASS secret') =~ /^-ERR \[AUTH\] /
+			&& logs_in($s) && !auth_take();
+	},
 	'tls' => sub {
 		my $s = session(8110);
 		my $refused = command($s, "USER $login") =~ /^-ERR/;
@@ -71,6 +90,8 @@ $dir = $t->testdir();
 
 create_certificate($t, $_) for 'localhost', $login;
 start_daemons($t);
+start_backends($t,
+	8997 => { greeting => '+OK [XCLIENT] ready', tls => { ssl => 1 } });
 
 ###############################################################################
 
@@ -100,12 +121,16 @@ for my $document (@documents) {
 
 ###############################################################################
 
-# An example with ports, files and addresses of the test, and the TLS backend.
+# An example with ports, files and addresses of the test, and with the TLS backend
+# of its stream{}.
 
 sub wrapped {
 	my ($example) = @_;
+	my $backend = $example =~ /pop3_proxy_ssl /
+		? 'localhost:%%PORT_8997%%' : '127.0.0.1:8111';
 
 	for ($example) {
+		s/(pop3_proxy_pass\s+)backend\.example\.com(?=;)/$1$backend/;
 		s/(listen\s+)110\b/${1}127.0.0.1:8110/;
 		s/(listen\s+)995\b/${1}127.0.0.1:8995/;
 		s/127\.0\.0\.1:1110/127.0.0.1:8119/;
@@ -118,10 +143,10 @@ sub wrapped {
 		s{192\.0\.2\.0/24}{127.0.0.1};
 	}
 
-	my $backend = 'server { listen 127.0.0.1:8996 ssl; proxy_pass 127.0.0.1:8111;
+	my $tls = 'server { listen 127.0.0.1:8996 ssl; proxy_pass 127.0.0.1:8111;
 		ssl_certificate %%TESTDIR%%/localhost.crt;
 		ssl_certificate_key %%TESTDIR%%/localhost.key; }';
-	$example =~ s/^stream \{/stream {\n$backend/m;
+	$example =~ s/^stream \{/stream {\n$tls/m;
 
 	return "%%TEST_GLOBALS%%\ndaemon off;\nevents {\n}\n$example";
 }
