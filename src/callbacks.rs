@@ -148,15 +148,21 @@ impl Authenticator for Pop3 {
         };
         match (event, tls) {
             (Event::Connected, Some((Ssl::On, tls))) => secure(login, tls, host),
-            (Event::Connected, _) => login.wait(),
+            (Event::Connected, _) => wait_for_greeting(login),
             (Event::Secured, Some((ssl, tls))) if login.verify(tls, host) => match ssl {
                 Ssl::StartTls => go_on_with_backend(login, event),
-                _ => login.wait(),
+                _ => wait_for_greeting(login),
             },
             (Event::Readable, _) => go_on_with_backend(login, event),
             (Event::Secured | Event::Failed, _) => next_backend(login),
         }
     }
+}
+
+fn wait_for_greeting(mut login: Login<'_, Pop3>) {
+    let (_, mut connection, _) = login.parts();
+    connection.set_action(c"reading greeting from upstream");
+    login.wait();
 }
 
 /// Makes the TLS handshake with a backend.
