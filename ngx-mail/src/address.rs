@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 
 use nginx_sys::{
     AF_UNIX, NGX_OK, in6_addr, ngx_addr_t, ngx_inet_addr, ngx_inet_set_port, ngx_inet6_addr,
-    ngx_parse_url, ngx_sock_ntop, ngx_str_t, ngx_url_t, sockaddr,
+    ngx_parse_url, ngx_sock_ntop, ngx_url_t, sockaddr,
 };
 
 use crate::bindings::{NGX_RS_INADDR_NONE, NGX_RS_SOCKADDR_STRLEN};
@@ -169,28 +169,27 @@ fn host(url: &ngx_url_t) -> Host {
     if url.family == AF_UNIX as i32 {
         return Host::Unix;
     }
-    let mut host = url.host;
     // SAFETY: ngx_parse_url() has set it to a part of the directive's value, which
     // stays as long as the configuration.
-    unsafe {
-        if let [b'[', .., b']'] = host.as_bytes() {
-            host.data = host.data.add(1);
-            host.len = host.len.saturating_sub(2);
-        }
-        Host::of(Text::from_raw(host))
-    }
+    Host::of(unsafe { Text::from_raw(url.host) })
 }
 
 impl Host {
-    /// What a text is that is no path.
+    /// What a text is that is no path. An address of IPv6 may have its brackets.
     pub fn of(text: Text) -> Self {
-        let ngx_str_t { data, len } = text.as_raw();
+        let mut raw = text.as_raw();
+        if let [b'[', .., b']'] = text.as_bytes() {
+            // SAFETY: there are two bytes at least.
+            raw.data = unsafe { raw.data.add(1) };
+            raw.len = raw.len.saturating_sub(2);
+        }
         let mut room = [0; size_of::<in6_addr>()];
-        // SAFETY: nginx only reads the text, and writes an address of IPv6.
-        let address = unsafe {
-            ngx_inet_addr(data, len) != NGX_RS_INADDR_NONE
-                || ngx_inet6_addr(data, len, room.as_mut_ptr()) == NGX_OK as isize
-        };
-        if address { Self::Address(text) } else { Self::Name(text) }
+        // SAFETY: nginx only reads the text, and writes an address of IPv6. What is left
+        // of a text stays as long as that.
+        unsafe {
+            let address = ngx_inet_addr(raw.data, raw.len) != NGX_RS_INADDR_NONE
+                || ngx_inet6_addr(raw.data, raw.len, room.as_mut_ptr()) == NGX_OK as isize;
+            if address { Self::Address(Text::from_raw(raw)) } else { Self::Name(text) }
+        }
     }
 }

@@ -6,8 +6,10 @@ use core::ptr::{self, NonNull};
 use nginx_sys::{
     NGX_OK, NGX_SSL_TLSv1, NGX_SSL_TLSv1_1, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, OPENSSL_sk_value,
     SSL, SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX_set_default_verify_paths, SSL_CTX_set_verify,
-    SSL_CTX_set_verify_depth, SSL_VERIFY_PEER, SSL_ctrl, SSL_get_peer_cert_chain,
-    SSL_get_verify_result, TLSEXT_NAMETYPE_host_name, X509, X509_STORE_CTX,
+    SSL_CTX_set_verify_depth, SSL_VERIFY_PEER, SSL_ctrl, SSL_get_ex_data_X509_STORE_CTX_idx,
+    SSL_get_peer_cert_chain, SSL_get_verify_result, SSL_set_verify_result,
+    TLSEXT_NAMETYPE_host_name, X509, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, X509_STORE_CTX,
+    X509_STORE_CTX_get_error, X509_STORE_CTX_get_ex_data, X509_STORE_CTX_set_error,
     X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH, X509_V_OK, X509_check_host,
     X509_check_ip_asc, X509_verify_cert_error_string, ngx_array_t, ngx_pool_cleanup_add,
     ngx_ssl_certificate, ngx_ssl_ciphers, ngx_ssl_cleanup_ctx, ngx_ssl_client_session_cache,
@@ -250,8 +252,20 @@ impl Conf<'_> {
     }
 }
 
-/// What OpenSSL calls at each certificate: the result of the verification stays.
-unsafe extern "C" fn go_on(_good: c_int, _context: *mut X509_STORE_CTX) -> c_int {
+/// What OpenSSL calls at each certificate, and at each thing that is wrong: it goes on,
+/// and the first of those stays the result, which it would give the last of.
+unsafe extern "C" fn go_on(good: c_int, context: *mut X509_STORE_CTX) -> c_int {
+    // SAFETY: OpenSSL gives a context that is live, with the connection as its data.
+    unsafe {
+        let index = SSL_get_ex_data_X509_STORE_CTX_idx();
+        let ssl = X509_STORE_CTX_get_ex_data(context, index).cast::<SSL>();
+        let first = SSL_get_verify_result(ssl);
+        if first != X509_V_OK as c_long {
+            X509_STORE_CTX_set_error(context, c_int::try_from(first).unwrap_or(c_int::MAX));
+        } else if good == 0 {
+            SSL_set_verify_result(ssl, X509_STORE_CTX_get_error(context).into());
+        }
+    }
     1
 }
 
@@ -348,7 +362,9 @@ unsafe fn check_name(certificate: *mut X509, server: ServerName<'_>) -> c_long {
         match server {
             ServerName::Name(name) => {
                 let (data, length) = (name.as_ptr().cast(), name.len());
-                let named = X509_check_host(certificate, data, length, 0, ptr::null_mut());
+                // The common name is none of its DNS names.
+                let flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
+                let named = X509_check_host(certificate, data, length, flags, ptr::null_mut());
                 (named, X509_V_ERR_HOSTNAME_MISMATCH)
             }
             ServerName::Address(address) => {

@@ -14,11 +14,14 @@ use crate::error::NoMemory;
 /// How many there can be.
 const SLOTS: usize = 32;
 
+/// In how many of them that of an address can be.
+const ROW: usize = 4;
+
 /// The longest address.
 const LONGEST: usize = size_of::<sockaddr_un>();
 
-/// TLS sessions by the address of a server: one of each. Two addresses can be in each
-/// other's way, and are kept apart then.
+/// TLS sessions by the address of a server: one of each, of as many servers as there is
+/// room for.
 #[derive(Clone, Copy)]
 pub(crate) struct TlsSessions {
     /// [`SLOTS`] of them, live as long as the configuration.
@@ -55,16 +58,19 @@ impl TlsSessions {
     /// The session with the server at an address; null if there is none.
     pub fn get(self, address: &ngx_addr_t) -> *mut SSL_SESSION {
         let key = key(address);
-        match self.slot(&key) {
-            Some(slot) if slot.address.get() == key => slot.session.get(),
-            _ => ptr::null_mut(),
-        }
+        self.row(&key)
+            .iter()
+            .find(|slot| slot.address.get() == key)
+            .map_or(ptr::null_mut(), |slot| slot.session.get())
     }
 
     /// Takes a session over, or null, in place of the one that there is.
     pub fn keep(self, address: &ngx_addr_t, session: *mut SSL_SESSION) {
         let key = key(address);
-        match self.slot(&key) {
+        let row = self.row(&key);
+        let known = row.iter().find(|slot| slot.address.get() == key);
+        let free = || row.iter().find(|slot| slot.session.get().is_null());
+        match known.or_else(free).or(row.first()) {
             Some(slot) => {
                 slot.address.set(key);
                 slot.keep(session);
@@ -74,10 +80,12 @@ impl TlsSessions {
         }
     }
 
-    fn slot(&self, key: &[u8; LONGEST]) -> Option<&Slot> {
+    /// Where that of an address can be.
+    fn row(&self, key: &[u8; LONGEST]) -> &[Slot] {
         // SAFETY: the invariant; they are written to through cells.
         let slots = unsafe { slice::from_raw_parts(self.slots.as_ptr(), SLOTS) };
-        slots.get(hash(key).checked_rem(SLOTS)?)
+        let start = hash(key).checked_rem(SLOTS / ROW).unwrap_or(0).wrapping_mul(ROW);
+        slots.get(start..).and_then(|slots| slots.get(..ROW)).unwrap_or_default()
     }
 }
 
