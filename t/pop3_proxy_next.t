@@ -92,22 +92,9 @@ $servers
 
 EOC
 
-$t->write_file('hosts', $hosts);
-
 start_backends($t, %backends);
 
-# Names of its own for nginx, and for nothing else.  AddressSanitizer wants to be the
-# first library, and none with bindings of its own.
-
-{
-	local $ENV{LD_PRELOAD} = 'libnss_wrapper.so';
-	local $ENV{NSS_WRAPPER_HOSTS} = $t->testdir() . '/hosts';
-	local $ENV{NSS_WRAPPER_DISABLE_DEEPBIND} = 1;
-	local $ENV{ASAN_OPTIONS} = join ':', $ENV{ASAN_OPTIONS} // (),
-		'verify_asan_link_order=0';
-
-	$t->run();
-}
+run_with_hosts($t, $hosts);
 
 ###############################################################################
 

@@ -57,8 +57,8 @@ use POP3Proxy;
 use POP3Records;
 
 our @EXPORT = qw/
-	start_backends connections connections_take ended_take errors_take
-	settled_fds
+	start_backends run_with_hosts
+	connections connections_take ended_take errors_take settled_fds
 /;
 
 my $CRLF = "\x0d\x0a";
@@ -83,6 +83,23 @@ sub start_backends {
 		or die "Can't start the backends\n";
 
 	return $t;
+}
+
+# Runs nginx with names of its own, lines as in /etc/hosts.  AddressSanitizer takes
+# a library before its own, and none that hides its functions.
+
+sub run_with_hosts {
+	my ($t, $hosts) = @_;
+
+	$t->write_file('hosts', $hosts);
+
+	local $ENV{LD_PRELOAD} = 'libnss_wrapper.so';
+	local $ENV{NSS_WRAPPER_HOSTS} = $t->testdir() . '/hosts';
+	local $ENV{NSS_WRAPPER_DISABLE_DEEPBIND} = 1;
+	local $ENV{ASAN_OPTIONS} = join ':', $ENV{ASAN_OPTIONS} // (),
+		'verify_asan_link_order=0';
+
+	return $t->run();
 }
 
 sub _address {

@@ -16,7 +16,7 @@ use POP3Backend;
 use POP3Proxy;
 use POP3Session;
 
-our @EXPORT = qw/ session login logs_in is_unavailable is_timed_out run_with_hosts /;
+our @EXPORT = qw/ session login logs_in is_unavailable is_timed_out /;
 
 my $UNAVAILABLE = '-ERR [SYS/TEMP] mail server is not available';
 
@@ -123,23 +123,6 @@ sub _is_logged {
 	ok(@errors == 1
 		&& $errors[0] =~ / \[(?:error|crit)\] .*$reason.*, upstream: \Q$address\E$/i,
 		"$name - error log") or diag(join "\n", @errors);
-}
-
-# Runs nginx with names of its own, lines as in /etc/hosts.  AddressSanitizer takes
-# a library before its own, and none that hides its functions.
-
-sub run_with_hosts {
-	my ($t, $hosts) = @_;
-
-	$t->write_file('hosts', $hosts);
-
-	local $ENV{LD_PRELOAD} = 'libnss_wrapper.so';
-	local $ENV{NSS_WRAPPER_HOSTS} = $t->testdir() . '/hosts';
-	local $ENV{NSS_WRAPPER_DISABLE_DEEPBIND} = 1;
-	local $ENV{ASAN_OPTIONS} = join ':', $ENV{ASAN_OPTIONS} // (),
-		'verify_asan_link_order=0';
-
-	return $t->run();
 }
 
 ###############################################################################
