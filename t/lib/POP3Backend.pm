@@ -23,8 +23,8 @@ package POP3Backend;
 #	['bytes', bytes]      each of the bytes by itself
 #	['tls']               the handshake, by "tls"
 #
-# or a code reference that has the argument of the command and gives a turn, or
-# none.  [] is silence.  Without a turn a backend takes any login with the password
+# or a code reference that has the argument of the command, and the login, and gives
+# a turn, or none.  [] is silence.  Without a turn a backend takes any login with the password
 # "secret", and refuses others with [AUTH]; behind a login it is a mailbox.
 #
 #	proxy => 1            all of it behind a PROXY header of version 1
@@ -228,7 +228,7 @@ sub _turn {
 
 	my $own = $login->{$name} // $c->{at}{$name};
 
-	$own = $own->($arg) if ref $own eq 'CODE';
+	$own = $own->($arg, $c->{login}) if ref $own eq 'CODE';
 	$turn = $own if defined $own;
 	$turn = [['line', $turn]] unless ref $turn;
 
