@@ -2,8 +2,9 @@
 
 # Tests for allocations that fail: each one of a session in its turn, until the
 # session has no more of them.  The client gets a reply or a closed session,
-# the worker lives, and the next session is served.  With TLS it begins after
-# the handshake: what fails in there is OpenSSL's and ends in alerts.
+# the worker lives, and the next session is served.  With TLS of the client it
+# begins after the handshake: what fails in there is OpenSSL's and ends in alerts.
+# The handshake with a backend is a part of the login, and fails like that.
 
 ###############################################################################
 
@@ -17,6 +18,7 @@ BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 use Test::Nginx;
 use POP3Session;
 use POP3Proxy;
+use POP3Backend;
 
 ###############################################################################
 
@@ -27,6 +29,21 @@ my $CRLF = "\x0d\x0a";
 
 my $list = qr/^\+OK methods.*^\.\x0d\x0a/ms;
 my $stat = qr/^\+OK 1 \d+\x0d\x0a/m;
+
+# At a backend of pop3_proxy_pass a login that fails leaves the session: QUIT ends
+# it in any case.
+
+my $bye = qr/^\+OK 1 \d+\x0d\x0a\+OK bye/m;
+
+sub at_backend {
+	my ($login) = @_;
+
+	return ($bye, lines("USER $login", 'PASS secret', 'STAT', 'QUIT'));
+}
+
+sub lines {
+	return join '', map { $_ . $CRLF } @_;
+}
 
 my @dialogues = (
 	['USER and PASS', 8110, $stat,
@@ -43,10 +60,34 @@ my @dialogues = (
 		'NO', 'OP ' . 'x' x 300, 'x' x 600, $CRLF, "AUTH$CRLF"],
 	['a challenge', 8114, $list, "AUTH CRAM-MD5$CRLF", "*$CRLF", "AUTH$CRLF"],
 	['implicit TLS', 8995, $list, "CAPA$CRLF", "NO", "OP${CRLF}AUTH$CRLF"],
+	['a backend', 8120, at_backend('test')],
+	['a backend, line by line', 8120, $bye, map { lines($_) }
+		'USER test', 'PASS secret', 'STAT', 'QUIT'],
+	['a backend, AUTH PLAIN', 8120, $bye,
+		lines('AUTH PLAIN ' . sasl_plain('', 'test', 'secret'), 'STAT', 'QUIT')],
+	['a backend, refused and right', 8120, $bye, lines('USER test', 'PASS wrong',
+		'USER test', 'PASS secret', 'STAT', 'QUIT')],
+	['a backend, much sent ahead', 8120, $bye, lines('USER test', 'PASS secret',
+		('NOOP') x 200, 'STAT', 'QUIT')],
+	['a backend, long replies', 8120, at_backend('long')],
+	['a backend that closes', 8120, qr/available$CRLF.*^\+OK$CRLF\z/ms,
+		lines('USER closes', 'PASS secret', 'QUIT')],
+	['a backend, PROXY protocol', 8130, at_backend('test')],
+	['the next backend', 8140, at_backend('test')],
+	['TLS to a backend', 8150, at_backend('test')],
+	['TLS to a backend, once more', 8160, at_backend('test')],
+	['STLS at a backend', 8170, at_backend('test')],
+	['TLS that is not trusted', 8180, qr/available$CRLF.*^\+OK$CRLF\z/ms,
+		lines('USER never', 'PASS secret', 'QUIT')],
 );
 
+# One of the addresses of this name has a backend, and which is the first one of
+# a login changes.
+
+my @addresses = map { "127.0.0.$_" } 2 .. 4;
+
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)
-	->plan(3 * @dialogues + 2);
+	->plan(3 * @dialogues + 8);
 
 my $d = $t->testdir();
 
@@ -65,6 +106,11 @@ mail {
     ssl_certificate      localhost.crt;
     ssl_certificate_key  localhost.key;
 
+    timeout  10m;
+
+    pop3_proxy_ssl_trusted_certificate  localhost.crt;
+    pop3_proxy_ssl_name                 localhost;
+
     server {
         listen     127.0.0.1:8110;
         protocol   pop3;
@@ -80,39 +126,124 @@ mail {
         listen     127.0.0.1:8995 ssl;
         protocol   pop3;
     }
+
+    server {
+        listen           127.0.0.1:8120;
+        protocol         pop3;
+        proxy_buffer     1k;
+        pop3_proxy_pass  127.0.0.1:8211;
+    }
+
+    server {
+        listen           127.0.0.1:8130;
+        protocol         pop3;
+        proxy_protocol   on;
+        pop3_proxy_pass  127.0.0.1:8212;
+    }
+
+    server {
+        listen           127.0.0.1:8140;
+        protocol         pop3;
+        pop3_proxy_pass  next.test:%%PORT_8211%%;
+    }
+
+    server {
+        listen                        127.0.0.1:8150;
+        protocol                      pop3;
+        error_log                     %%TESTDIR%%/tls.log info;
+        pop3_proxy_pass               127.0.0.1:8213;
+        pop3_proxy_ssl                on;
+        pop3_proxy_ssl_session_reuse  off;
+    }
+
+    server {
+        listen           127.0.0.1:8160;
+        protocol         pop3;
+        error_log        %%TESTDIR%%/tls.log info;
+        pop3_proxy_pass  127.0.0.1:8213;
+        pop3_proxy_ssl   on;
+    }
+
+    server {
+        listen           127.0.0.1:8170;
+        protocol         pop3;
+        error_log        %%TESTDIR%%/tls.log info;
+        pop3_proxy_pass  127.0.0.1:8214;
+        pop3_proxy_ssl   starttls;
+    }
+
+    server {
+        listen               127.0.0.1:8180;
+        protocol             pop3;
+        error_log            %%TESTDIR%%/tls.log info;
+        pop3_proxy_pass      127.0.0.1:8213;
+        pop3_proxy_ssl       on;
+        pop3_proxy_ssl_name  other.test;
+    }
 }
 
 EOF
 
 create_certificate($t, 'localhost');
 fail_at(0);
+$t->write_file('hosts', join '', map { "$_ next.test\n" } @addresses);
 
 system("cc -shared -fPIC -fno-builtin -o $d/fail_malloc.so lib/fail_malloc.c -ldl") == 0
 	or die "Can't build fail_malloc.so: install gcc\n";
 
 {
-	local $ENV{LD_PRELOAD} = "$d/fail_malloc.so";
+	local $ENV{LD_PRELOAD} = "$d/fail_malloc.so libnss_wrapper.so";
+	local $ENV{NSS_WRAPPER_HOSTS} = "$d/hosts";
 	local $ENV{FAIL_MALLOC} = "$d/countdown";
 	$t->run();
 }
 
 start_daemons($t);
 
+my $backend = { logins => {
+	long   => { USER => '+OK ' . 'x' x 900, PASS => '+OK ' . 'x' x 3000 },
+	closes => { USER => [['close']] },
+} };
+
+start_backends($t,
+	8211 => $backend,
+	"$addresses[1]:8211" => $backend,
+	8212 => { proxy => 1 },
+	8213 => { tls => { ssl => 1 } },
+	8214 => { tls => {} },
+);
+
+# What OpenSSL makes once is made, and so is what nginx makes at a first session.
+
+play($_->[1], 0, @$_[2 .. $#$_]) for @dialogues;
+
+# Sessions that nothing of what follows concerns.
+
+my %others = (
+	'relayed'           => session(8120, 'USER test', 'PASS secret'),
+	'relayed, with TLS' => session(8160, 'USER test', 'PASS secret'),
+	'begun'             => session(8170, 'USER test'),
+);
+
+my $errors = join '|', '\[SYS/TEMP\] (?:internal|mail server is not available)',
+	'\[AUTH\] invalid login or password', 'authentication cancelled',
+	'command not valid in this state';
+
 my $worker = worker_pid($t);
-my $fds = worker_fds($t);
+my $fds = settled_fds($t);
 
 for my $dialogue (@dialogues) {
 	my ($name, $port, $last, @pieces) = @$dialogue;
-	my ($n, $bad, $broken) = (0, '', 0);
+	my ($n, $bad, $broken, $left) = (0, '', 0, 0);
 
-	while (1) {
+	# those of one session may be fewer than those of the next
+
+	while ($left < @addresses) {
 		my ($end, $in) = play($port, ++$n, $last, @pieces);
 
-		$bad .= "[$n: $end, $in]" if $end eq 'stuck'
-			|| $in =~ /^-ERR (?!\[SYS\/TEMP\] internal|authentication cancelled)/m;
-		last if left();
-
-		$broken++ if $end eq 'closed';
+		$bad .= "[$n: $end, $in]" if $end eq 'stuck' || $in =~ m{^-ERR (?!$errors)}m;
+		$left = left() ? $left + 1 : 0;
+		$broken++ if $end eq 'closed' && !$left;
 	}
 
 	is($bad, '', "$name - a reply or a closed session");
@@ -121,11 +252,40 @@ for my $dialogue (@dialogues) {
 }
 
 is(worker_pid($t), $worker, 'the worker lives');
-ok(wait_until(sub { worker_fds($t) <= $fds }), 'no descriptor is left open');
+
+like(command($others{$_}, 'STAT'), qr/^\+OK 1/, "$_ - goes on")
+	for grep { /relayed/ } sort keys %others;
+is(command($others{begun}, 'PASS secret'), '+OK logged in to backend',
+	'begun - login');
+undef %others;
+ok(wait_until(sub { worker_fds($t) <= $fds - 5 }), 'no descriptor is left open');
+
+ok(wait_until(sub { !grep { !$_->{end} } connections() }),
+	'no backend is left open');
+
+is_deeply([grep { "@{$_->{lines}}" =~ /never/ } connections()], [],
+	'TLS that is not trusted - no login there');
+
+# What OpenSSL could not do is nginx's to log, at such a level.
+
+is(join('', $t->read_file('tls.log')
+	=~ /^.*\[alert\](?!.* SSL_\w+\(\) failed \().*\n/gm), '',
+	'TLS - no alerts of ours');
 
 undef $t;
 
 ###############################################################################
+
+sub session {
+	my ($port, @lines) = @_;
+
+	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port($port));
+
+	$s->read();
+	command($s, $_) for @lines;
+
+	return $s;
+}
 
 # Has the $n-th allocation from now on fail; none if it is 0.
 
@@ -167,7 +327,7 @@ sub play {
 
 		next if $read;
 		return ('done', $in) if !@pieces && $in =~ $last;
-		return ('closed', $in)
+		return ($in =~ $last ? 'done' : 'closed', $in)
 			if defined $read || !$!{EAGAIN};
 		next if $s->can_read(@pieces ? 0.01 : 5);
 		return ('stuck', $in) unless @pieces;
