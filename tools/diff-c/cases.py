@@ -148,6 +148,19 @@ CASES: dict[str, dict[str, list[Line]]] = {
         'arguments': crlf(b'STLS a b c d'),
         'login': LOGIN + AFTER,
     },
+    'proxied': {
+        'lists': crlf(b'CAPA', b'AUTH', b'STLS'),
+        'login': LOGIN + AFTER,
+        'spaces': crlf(b'USER   ann b  ', b'PASS s  e c ') + AFTER,
+        'high-bytes': [*crlf('USER ann jürgen%41+&'.encode(), b'PASS \xff\xfe%0A p'), *AFTER],
+        'password-control': crlf(b'USER ann', b'PASS s\x01\x7f\t') + AFTER,
+        'A13': crlf(b'USER ann', b'PASS  secret'),
+        'plain': [plain(b'', b'ann', b'secret'), *AFTER],
+        'login-exchange': [*crlf(b'AUTH LOGIN'), b64(b'ann'), b64(b'secret'), *AFTER],
+        'errors-before': crlf(b'STAT', b'PASS x', b'AUTH PLAIN', b'*') + LOGIN + AFTER,
+        'A3-password': [plain(b'', b'ann', b'secret\nDELE 1')],
+        'off': crlf(b'APOP ann ' + HEX, b'AUTH CRAM-MD5', b'AUTH EXTERNAL'),
+    },
     'tls-only': {
         'before': crlf(b'CAPA', b'AUTH', b'USER ann', b'PASS secret', b'APOP ann ' + HEX,
                        b'AUTH PLAIN', b'AUTH EXTERNAL YW5u', b'AUTH LOGIN YW5u', b'NOOP', b'STLS'),
@@ -168,6 +181,7 @@ SEGMENTS: list[tuple[str, str, str, list[Line]]] = [
     ('A14', 'plain', 'segment', crlf(b'NOOP x') * 20),
     ('A15', 'plain', 'fin', crlf(b'NOOP')),
     ('A15-commands', 'plain', 'fin', crlf(b'NOOP', b'QUIT')),
+    ('login', 'proxied', 'segment', crlf(b'USER ann', b'PASS secret', b'STAT', b'LIST', b'QUIT')),
     ('all', 'all', 'segment', [*crlf(b'CAPA', b'AUTH LOGIN YW5u', b'c2VjcmV0', b'LIST', b'QUIT')]),
 ]
 
@@ -178,7 +192,7 @@ def accounts() -> list[Dialogue]:
              b'noaddr', b'nowhere', b'rubbish', b'silent', b'baduser', b'badpass', b'stranger']
     return [Dialogue(f'case:account-{name.decode()}-{server}', SERVERS[server],
                      (*crlf(b'USER ' + name, b'PASS secret'), *AFTER))
-            for name in names for server in ('plain', 'all')]
+            for name in names for server in ('plain', 'all', 'proxied', 'proxied-words')]
 
 
 def cases() -> list[Dialogue]:

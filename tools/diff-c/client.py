@@ -51,8 +51,8 @@ class Client(asyncio.Protocol):
             await self.waiter
 
     @classmethod
-    async def connect(cls, port: int, address: str) -> 'Client':
+    async def connect(cls, host: str, port: int, address: str) -> 'Client':
         loop = asyncio.get_running_loop()
         _, client = await loop.create_connection(
-            cls, '127.0.0.1', port, local_addr=(address, 0))
+            cls, host, port, local_addr=(address, 0))
         return client

@@ -14,6 +14,7 @@ from play import Answer, Auths
 # auth server or the backend and have to be the same.
 C_REFUSAL = b'-ERR invalid command\r\n'
 C_INTERNAL = b'-ERR internal server error\r\n'
+UNAVAILABLE = b'-ERR [SYS/TEMP] mail server is not available\r\n'
 INTERNAL = b'-ERR [SYS/TEMP] internal server error\r\n'
 
 # The names that are configured, in the answer to CAPA.
@@ -47,7 +48,8 @@ def is_refusal(reply: bytes | None) -> bool:
 def as_ours(dialogue: Dialogue, c: Answer) -> Answer:
     """With what is different in each reply of its kind, so that it hides nothing
     else: response codes are announced, and APOP is not where it is off."""
-    reply = c.reply and NAMES.sub(rb'\g<0>RESP-CODES\r\n', c.reply)
+    codes = rb'RESP-CODES\r\nAUTH-RESP-CODE\r\n' if dialogue.server.proxied else rb'RESP-CODES\r\n'
+    reply = c.reply and NAMES.sub(rb'\g<0>' + codes, c.reply)
     if reply and 'apop' not in dialogue.server.methods:
         reply = GREETING.sub(rb'\1\r\n', reply)
     return replace(c, reply=reply)

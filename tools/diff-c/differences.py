@@ -1,10 +1,15 @@
 """The differences that are wanted. A1 to A18 are those of README.md."""
 
+import re
 from dataclasses import dataclass
 from typing import Callable
 
-from compare import (C_REFUSAL, Point, decode_as_c, field, has_control, is_base64, is_refusal,
-                     same_line, same_reply)
+from compare import (C_INTERNAL, C_REFUSAL, UNAVAILABLE, Point, decode_as_c, field, has_control,
+                     is_base64, is_refusal, same_line, same_reply)
+from peers import AT_PASS_PROXIED, AT_USER
+
+CODES = [b'-ERR [' + code for code in
+         (b'AUTH', b'IN-USE', b'LOGIN-DELAY', b'SYS/TEMP', b'SYS/PERM')]
 
 # The C module's buffer.
 BUFFER = 128
@@ -204,6 +209,30 @@ def loses_commands(p: Point) -> bool:
             and len(replies(p)[1]) == p.sent.count(b'\n'))
 
 
+def stays(p: Point) -> bool:
+    """A backend was asked for the same login, in vain, and the C module closes."""
+    return (p.dialogue.server.proxied and p.dialogue.mode == 'lines' and p.phase != 'relayed'
+            and p.c.closed and not p.ours.closed
+            and p.ours.backend != () and p.c.backend == p.ours.backend
+            # A backend that refuses the login is not told the password.
+            and p.c.auths != () and p.ours.auths in (p.c.auths, ()))
+
+
+def refused_by_backend(p: Point) -> bool:
+    words = [*AT_USER.values(), *AT_PASS_PROXIED.values()]
+    code, _, text = (p.ours.reply or b'').partition(b'] ')
+    if not stays(p) or code not in CODES:
+        return False
+    if 'proxy_pass_error_message' not in p.dialogue.server.extra:
+        return p.c.reply == C_INTERNAL and p.ours.reply not in words
+    return p.c.reply in words and re.sub(rb'^-ERR (\[.*\] )?', b'', p.c.reply) == text
+
+
+def failed_backend(p: Point) -> bool:
+    return (stays(p) and p.ours.reply == UNAVAILABLE
+            and p.c.reply in (C_INTERNAL, AT_PASS_PROXIED['rubbish']))
+
+
 # The first one that applies is counted.
 DIFFERENCES = [Difference(*each) for each in [
     ('A7', 'a command across the end of a buffer is no longer than others', across_buffer),
@@ -237,6 +266,9 @@ DIFFERENCES = [Difference(*each) for each in [
     ('user-again', 'a login takes the place of one that was begun (RFC 1939: USER in the whole '
      'AUTHORIZATION state)', in_place_of_user),
     ('http', 'a browser can be made to send POP3 lines in the body of a request', http_request),
+    ('backend-refuses', 'a password that a backend refuses leaves the session, and the code says '
+     'why (RFC 3206)', refused_by_backend),
+    ('backend-fails', 'so does a backend that fails', failed_backend),
     ('stls-user', 'RFC 2595, section 4: STLS is permitted in all of the AUTHORIZATION state',
      stls_after_user),
 ]]

@@ -17,6 +17,7 @@ PASSWORDS = {b'secret': 30, b'two words': 5, b'p%20q': 3, 'pässword'.encode(): 
 UNKNOWN = [b'STAT', b'LIST', b'RETR 1', b'DELE 1', b'RSET', b'TOP 1 2', b'UIDL', b'UTF8', b'LANG *',
            b'HELO x', b'GET / HTTP/1.1', b'', b' ', b'USE', b'USERS ann', b'N0OP', b'*', b'=']
 SERVER_WEIGHTS = {'plain': 3, 'apop': 2, 'digests': 3, 'external': 2, 'all': 6, 'unlisted': 1,
+                  'proxied': 3, 'proxied-words': 2,
                   'starttls': 2, 'tls-only': 1, 'limits': 2}
 DAMAGE = [b'\0', b'\r', b'\t', b' ', b'\x7f', b'\xe9', b'a', b'']
 # The C module's buffer: what is no longer has to be the same in one segment.

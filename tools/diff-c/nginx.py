@@ -64,8 +64,10 @@ class Nginx:
         side.ports = dict(zip(SERVERS, free_ports(len(SERVERS))))
         conf = CONF.format(
             load=f'load_module {module};' if module else '', auth=side.auth_port, folder=folder,
-            servers=''.join(server.conf(side.ports[name], module is not None)
-                            for name, server in SERVERS.items()))
+            servers=''.join(
+                server.conf(side.ports[name], module is not None,
+                            {address: record.port for address, record in side.records.items()})
+                for name, server in SERVERS.items()))
         (self.folder / 'nginx.conf').write_text(conf)
         (self.folder / 'error.log').write_text('')
         command = [binary, '-p', f'{self.folder}/', '-c', 'nginx.conf', '-e', 'error.log']

@@ -4,7 +4,7 @@ note all they are sent."""
 import asyncio
 import re
 from dataclasses import dataclass, field
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 # By account, what the auth server answers with. Whoever is not listed is
 # refused, and nginx closes the connection.
@@ -31,6 +31,21 @@ UNKNOWN = 'Auth-Status: Who are you?\r\n'
 # For the backend, where the client has sent none or a digest.
 PASSWORD = 'Auth-Pass: from auth server\r\n'
 
+# By account, what a backend answers with: to USER, or to PASS. One of them closes.
+AT_USER = {'baduser': b'-ERR no such user\r\n', 'gone': b''}
+AT_PASS = {'badpass': b'-ERR [AUTH] no\r\n'}
+# And where nobody has refused them before.
+AT_PASS_PROXIED = {
+    **AT_PASS,
+    'wrong': b'-ERR wrong\r\n',
+    'locked': b'-ERR [IN-USE] locked by 4711\r\n',
+    'later': b'-ERR [LOGIN-DELAY] later\r\n',
+    'noport': b'-ERR [SYS/TEMP] no space\r\n',
+    'noaddr': b'-ERR [sys/perm] no\r\n',
+    'stranger': b'-ERR [X-STRANGE] who\r\n',
+    'rubbish': b'rubbish\r\n',
+}
+
 LIST = b'+OK list follows\r\n1 120\r\n2 200\r\n.\r\n'
 
 
@@ -39,6 +54,7 @@ class Record:
     """What one play of a dialogue makes the peers see."""
 
     port: int = 0
+    proxied: bool = False
     auths: list[tuple[tuple[str, str], ...]] = field(default_factory=list)
     backend: list[bytes] = field(default_factory=list)
 
@@ -80,6 +96,11 @@ class Auth(asyncio.Protocol):
         record = self.side.records.get(headers['Client-IP'])
         if record is None:
             return ''
+        if record.proxied:
+            user, password = (unquote_to_bytes(headers[name].encode('latin-1'))
+                              for name in ('Auth-User', 'Auth-Pass'))
+            record.auths.append(presented(user, password, headers['Auth-Method']))
+            return 'HTTP/1.0 200 OK\r\n' + ACCEPT.format(port=record.port) + '\r\n'
         # The Host field has the port, which is of this run only.
         record.auths.append(tuple(pair for pair in fields if pair[0] != 'Host'))
 
@@ -95,11 +116,20 @@ class Auth(asyncio.Protocol):
         return 'HTTP/1.0 200 OK\r\n' + answer.format(port=record.port) + '\r\n'
 
 
+def presented(user: bytes, password: bytes, method: str) -> tuple[tuple[str, str], ...]:
+    """What an auth server is told that the backend is told as well."""
+    return (('Auth-Method', method), ('Auth-User', quote(user, safe='')),
+            ('Auth-Pass', quote(password, safe='')))
+
+
 class Backend(asyncio.Protocol):
-    def __init__(self, record: Record) -> None:
+    def __init__(self, record: Record, alone: bool) -> None:
+        # Whether it is the only one who is asked.
+        self.alone = alone and record.proxied
         self.record = record
         self.lines = record.backend
-        self.rest = b''
+        self.count = 0
+        self.rest = self.login = b''
         self.user = ''
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -110,17 +140,23 @@ class Backend(asyncio.Protocol):
         *lines, self.rest = (self.rest + data).split(b'\n')
         for line in lines:
             self.lines.append(line)
-            self.transport.write(self.answer(line.removesuffix(b'\r')))
-            if line.strip().upper() == b'QUIT':
+            self.count += 1
+            answer = self.answer(line.removesuffix(b'\r'))
+            self.transport.write(answer)
+            if not answer or line.strip().upper() == b'QUIT':
                 self.transport.close()
 
     def answer(self, line: bytes) -> bytes:
         keyword, _, argument = line.partition(b' ')
-        if keyword == b'USER' and len(self.lines) == 1:
-            self.user = account(argument.decode('latin-1').replace('%', '%25'))
-            return b'-ERR no such user\r\n' if self.user == 'baduser' else b'+OK\r\n'
-        if keyword == b'PASS' and len(self.lines) == 2:
-            return b'-ERR [AUTH] no\r\n' if self.user == 'badpass' else b'+OK welcome\r\n'
+        if keyword == b'USER' and self.count == 1:
+            self.login = argument
+            self.user = account(quote(argument))
+            return AT_USER.get(self.user, b'+OK\r\n')
+        if keyword == b'PASS' and self.count == 2:
+            if self.alone:
+                self.record.auths.append(presented(self.login, argument, 'plain'))
+            refusals = AT_PASS_PROXIED if self.record.proxied else AT_PASS
+            return refusals.get(self.user, b'+OK welcome\r\n')
         if keyword.upper() == b'LIST':
             return LIST
         return b'+OK %d bytes\r\n' % len(line)
@@ -138,6 +174,6 @@ async def serve_backend(side: Side, address: str) -> asyncio.Server:
     belongs to one play."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(
-        lambda: Backend(side.records[address]), '127.0.0.1', 0, backlog=16)
+        lambda: Backend(side.records[address], side.name == 'ours'), '127.0.0.1', 0, backlog=16)
     side.records[address] = Record(server.sockets[0].getsockname()[1])
     return server

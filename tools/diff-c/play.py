@@ -39,7 +39,7 @@ class Play:
         self.side, self.address, self.dialogue = side, address, dialogue
         # A new record for each play: what a late connection of an earlier one
         # may still note goes nowhere.
-        self.record = Record(side.records[address].port)
+        self.record = Record(side.records[address].port, dialogue.server.proxied)
         side.records[address] = self.record
         # That of the greeting, and that of the exchange of CRAM-MD5.
         self.challenges: dict[str, bytes] = {'apop': b'', 'cram-md5': b''}
@@ -49,7 +49,8 @@ class Play:
 
     async def run(self) -> list[Answer]:
         port = self.side.ports[self.dialogue.server.name]
-        self.client = await Client.connect(port, self.address)
+        host = self.address if self.dialogue.server.proxied else '127.0.0.1'
+        self.client = await Client.connect(host, port, self.address)
         try:
             async with asyncio.timeout(PATIENCE):
                 self.greet(await self.reply())
