@@ -161,6 +161,7 @@ def port(sock: socket.socket) -> int:
 
 
 def start(servers: list) -> multiprocessing.Process:
+    """Each a socket, what makes a protocol, and TLS if there is any."""
     process = multiprocessing.get_context('fork').Process(
         target=lambda: asyncio.run(serve(servers, os.getppid())), daemon=True)
     process.start()
@@ -172,7 +173,7 @@ async def serve(servers: list, parent: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     loop = asyncio.get_running_loop()
-    for sock, factory in servers:
-        await loop.create_server(factory, sock=sock, backlog=4096)
+    for sock, factory, *tls in servers:
+        await loop.create_server(factory, sock=sock, backlog=4096, ssl=tls[0] if tls else None)
     while os.getppid() == parent:
         await asyncio.sleep(1)

@@ -40,9 +40,31 @@ mail {{
     server {{ listen 127.0.0.1:{timeout}; protocol pop3; timeout 1s; }}
     server {{ listen 127.0.0.1:{few}; protocol pop3; pop3_max_commands 50; }}
     server {{ listen 127.0.0.1:{small} sndbuf=4k; protocol pop3; }}
+
+    pop3_proxy_ssl_trusted_certificate {folder}/cert.pem;
+    pop3_proxy_ssl_name mail.example;
+{through}
 }}
 '''
-PORTS = 'plain', 'tls', 'only', 'impatient', 'timeout', 'few', 'small'
+# Logins at a backend: by name of the server the backend, and how to get there.
+THROUGH = {
+    'to_clear': ('clear', ''),
+    'to_tls': ('implicit', 'pop3_proxy_ssl on;'),
+    'to_starttls': ('starttls', 'pop3_proxy_ssl starttls;'),
+    'to_closed': ('closed', ''),
+    'to_drops': ('drops', ''),
+    'to_untrusted': ('implicit', 'pop3_proxy_ssl on; pop3_proxy_ssl_name other.example;'),
+    'to_no_tls': ('clear', 'pop3_proxy_ssl on;'),
+    'to_silent': ('silent', 'timeout 1s;'),
+}
+PORTS = 'plain', 'tls', 'only', 'impatient', 'timeout', 'few', 'small', *THROUGH
+
+
+def through(ports: dict[str, int], backends: dict[str, int]) -> str:
+    return '\n'.join(
+        f'    server {{ listen 127.0.0.1:{ports[name]} backlog=4096 sndbuf=4k; protocol pop3; '
+        f'pop3_auth plain; pop3_proxy_pass 127.0.0.1:{backends[f"backend_{backend}"]}; {more} }}'
+        for name, (backend, more) in THROUGH.items())
 
 
 class Trouble(Exception):
@@ -66,16 +88,17 @@ class Figures:
 
 
 class Nginx:
-    def __init__(self, binary: Path, module: Path, folder: Path, auth_port: int) -> None:
+    def __init__(self, binary: Path, module: Path, folder: Path, auth_port: int,
+                 backends: dict[str, int]) -> None:
         self.binary, self.folder = binary, folder
         self.ports = dict(zip(PORTS, free_ports(len(PORTS))))
         (folder / 'logs').mkdir()
         # A copy: workers crash if the file they have mapped is written anew.
         shutil.copy(module, folder / 'module.so')
-        make_certificate(folder)
         user = 'user root;' if os.getuid() == 0 else ''
         (folder / 'nginx.conf').write_text(
-            CONF.format(folder=folder, user=user, auth=auth_port, **self.ports))
+            CONF.format(folder=folder, user=user, auth=auth_port,
+                        through=through(self.ports, backends), **self.ports))
         # Out of reach of the terminal's Ctrl-C: stop() ends it.
         self.process = subprocess.Popen(self.command(), process_group=0,
                                         stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -8,6 +8,7 @@ from typing import Awaitable, Callable
 
 import kinds
 import leaving
+import through
 from client import Client, Unexpected
 from logins import METHODS
 from report import Report
@@ -31,6 +32,13 @@ QUICK: dict[str, tuple[Kind, float]] = {
        for how in ('rst', 'close', 'fin')},
     **{f'gone in handshake, {how}': (functools.partial(leaving.vanish_in_handshake, how=how), 2)
        for how in ('rst', 'close', 'fin')},
+    **{f'login {way}': (functools.partial(through.login, way=way), 12)
+       for way in through.WAYS},
+    'wrong at backend': (through.wrong, 6),
+    'fault of backend': (through.fault, 6),
+    'dead end': (through.dead_end, 4),
+    **{f'gone at backend, {how}': (functools.partial(through.vanish, how=how), 8)
+       for how in ('rst', 'close', 'fin')},
     'browse': (kinds.browse, 4),
     'cancelled': (kinds.cancelled, 4),
     'errors': (kinds.errors, 4),
@@ -46,6 +54,9 @@ SLOW: dict[str, tuple[Kind, float]] = {
        for word in ('stall', 'half', 'huge')},
     'timeout': (kinds.silent, 2),
     'not reading': (leaving.deaf, 0.3),
+    'late backend': (through.late, 6),
+    'silent backend': (through.silent, 2),
+    'not reading, backend': (through.deaf, 0.3),
 }
 
 
