@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl imap smtp/)
-	->has_daemon('openssl')->plan(809);
+	->has_daemon('openssl')->plan(818);
 
 my $conf = <<'EOC';
 %%TEST_GLOBALS%%
@@ -144,6 +144,15 @@ are_refused({ SERVER => $_ }, '"pop3_proxy_pass"', '"auth_http"')
 are_refused({ MAIL => $pass, OTHERS => "server { listen 127.0.0.1:8143;"
 	. " protocol $_; }" }, 'no "auth_http" is defined') for qw/imap smtp/;
 are_refused({}, 'no "auth_http" is defined');
+
+# a backend of one server is none of another's
+
+are_refused($_, 'no "auth_http" is defined') for
+	{ SERVER => $pass, OTHERS => "server { listen 127.0.0.1:8120;"
+		. ' protocol pop3; }' },
+	{ OTHERS => "server { listen 127.0.0.1:8120; protocol pop3; $pass }" },
+	{ SERVER => $pass, OTHERS => 'server { listen 127.0.0.1:8143;'
+		. " protocol imap; $pass }" };
 
 for my $method (qw/apop cram-md5 external/) {
 	are_refused({ SERVER => "$pass pop3_auth plain $method;" }, 'pop3_auth',

@@ -23,7 +23,7 @@ use POP3Backend;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(805);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(806);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -171,6 +171,7 @@ start_backends($t,
 			'close@bye'   => { PASS => ["-ERR [IN-USE] bye$crlf", ['close']] },
 			'close@in'    => { PASS => ["+OK in$crlf", ['close']] },
 			'close@user'  => { USER => ["+OK$crlf", ['close']] },
+			'echo@pass'   => { PASS => sub { "-ERR not $_[0]" } },
 			'full@line'   => { PASS => ['+OK ' . 'x' x 4090 . $crlf] },
 			'full@user'   => { USER => ['+OK ' . 'x' x 4090 . $crlf] },
 			'full@err'    => { PASS => ['-ERR ' . 'x' x 4089 . $crlf] },
@@ -309,6 +310,8 @@ is(command($s, "PASS $wrong"), '-ERR [AUTH] ' . 'x' x 4089,
 	'full line - refused');
 command($s, 'USER close@bye');
 is(command($s, "PASS $wrong"), '-ERR [IN-USE] bye', 'close behind -ERR');
+command($s, 'USER echo@pass');
+is(command($s, "PASS $wrong"), "-ERR [AUTH] not $wrong", 'password in a reply');
 command($s, 'USER full@user');
 is(command($s, "PASS $password"), $welcome, 'full line - USER');
 

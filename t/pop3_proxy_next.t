@@ -22,7 +22,7 @@ use POP3Backend;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(80);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(83);
 
 # Names with their addresses, and what backends do there; nobody is at the others.
 # The numbers are those of the backends, and those of the servers 100 below.
@@ -50,7 +50,13 @@ my @names = (
 	['header',  8226, 2 => { proxy => 1, greeting => [['close']] },
 		3 => { proxy => 1 }],
 	['dual',    8227, 2 => $ok],
+	['at-once', 8228, 2 => $ok],
 );
+
+# What a name stands for beside these: nobody is there, and connecting to a broadcast
+# address fails before anything is sent.
+
+my %other = ('dual' => '::1', 'at-once' => '255.255.255.255');
 
 my (%number, %backends, $hosts, $servers);
 
@@ -59,7 +65,7 @@ for (@names) {
 
 	$number{$name} = $number - 100;
 	$hosts .= "127.0.0.$_ $name.test\n" for sort keys %at;
-	$hosts .= "::1 $name.test\n" if $name eq 'dual';
+	$hosts .= "$other{$name} $name.test\n" if $other{$name};
 
 	for my $n (grep { $at{$_} } keys %at) {
 		$backends{"127.0.0.$n:$number"} = $at{$n};
@@ -295,6 +301,17 @@ is(scalar(grep { @{$_->{lines}} != ($_->{at} =~ /\.2:/ ? 1 : 3) } @connections),
 @logins = map { session('dual') } 1, 2;
 
 is_deeply([map { login($_) } @logins], [$welcome, $welcome], 'dual - logins');
+errors_take($t);
+
+# one that fails within connect()
+
+@logins = map { session('at-once') } 1, 2;
+
+is_deeply([map { login($_) } @logins], [$welcome, $welcome], 'at once - logins');
+is_deeply([map { command($_, 'STAT') } @logins], [('+OK 1 23') x 2],
+	'at once - relay');
+is(scalar(grep { /upstream: 255\.255\.255\.255:\d+$/ } errors_take($t, 1)), 1,
+	'at once - error line');
 
 is_deeply([map { @{$_->{early}} } connections()], [],
 	'nothing is sent ahead of its turn');
