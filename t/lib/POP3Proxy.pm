@@ -233,9 +233,11 @@ sub create_certificate {
 	my ($t, $name) = @_;
 
 	my $base = $t->testdir() . "/$name";
+	my $kind = $name =~ /\@/ ? 'email' : 'DNS';
 
 	system('openssl req -x509 -newkey rsa:2048 -nodes -days 30'
-		. " -subj '/CN=$name' -out $base.crt -keyout $base.key"
+		. " -subj '/CN=$name' -addext 'subjectAltName=$kind:$name'"
+		. " -out $base.crt -keyout $base.key"
 		. " >$base.openssl 2>&1") == 0
 		or die "Can't create certificate $name\n";
 
