@@ -333,22 +333,28 @@ unsafe extern "C" fn backend_event<M: Authenticator>(event: *mut ngx_event_t) {
 /// Goes on to connect.
 fn connecting<M: Authenticator>(mut login: Login<'_, M>) {
     let Some(raw) = login.raw() else { return login.failed() };
-    // SAFETY: the connection is live.
-    let error = unsafe { take_error(raw.as_ptr()) };
+    // SAFETY: the connection is live, and its events are.
+    let error = unsafe {
+        let (read, write) = ((*raw.as_ptr()).read, (*raw.as_ptr()).write);
+        if (*write).ready() == 0 {
+            if ngx_handle_read_event(read, 0) != NGX_OK as isize {
+                login.failed();
+            }
+            return;
+        }
+        // What has sent something is connected.
+        let greeted = (*read).ready() != 0 && (*read).pending_eof() == 0;
+        if greeted { 0 } else { take_error(raw.as_ptr()) }
+    };
     if error != 0 {
         login.session.connection().error_log().error(error, c"connect() failed");
         return login.failed();
     }
     // SAFETY: the connection and its session are live, with nginx's own context.
     let (done, waiting) = unsafe {
-        let (read, write) = ((*raw.as_ptr()).read, (*raw.as_ptr()).write);
-        if (*write).ready() == 0 {
-            (ngx_handle_read_event(read, 0) == NGX_OK as isize, true)
-        } else {
-            let session = login.session.connection().session();
-            let sent = (*(*session).proxy).proxy_protocol == 0 || send_header::<M>(session);
-            (sent, sent && (*(*session).proxy).proxy_protocol != 0)
-        }
+        let session = login.session.connection().session();
+        let sent = (*(*session).proxy).proxy_protocol == 0 || send_header::<M>(session);
+        (sent, sent && (*(*session).proxy).proxy_protocol != 0)
     };
     if !done {
         return login.failed();
