@@ -200,5 +200,5 @@ FIGURES = [
     Figure('Bytes per read of a client after its login', 'B', at_least(512),
            lambda bench, side: bytes_a_read(bench, side, 2000), more=True),
     *BACKEND,
-    Figure('Size of the stripped module', 'KB', at_most(64), size),
+    Figure('Size of the stripped module', 'KB', at_most(96), size),
 ]

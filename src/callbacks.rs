@@ -16,7 +16,6 @@ use crate::backend::state::State;
 use crate::client::dialogue;
 use crate::client::state::Next;
 use crate::conf::backend::Ssl;
-use crate::conf::terminated;
 use crate::module::Pop3;
 
 const ANNOUNCEMENT: &CStr = terminated(concat!(
@@ -31,6 +30,13 @@ const REPLACED: &CStr = terminated(concat!(
     env!("CARGO_PKG_VERSION"),
     ", loaded before, serves POP3 until nginx is restarted or upgraded on the fly (USR2)\0"
 ));
+
+const fn terminated(text: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => c"",
+    }
+}
 
 impl Handler for Pop3 {
     /// Sends the greeting.

@@ -6,9 +6,6 @@ pub mod directives;
 #[cfg(not(test))]
 pub mod proxy;
 
-#[cfg(not(test))]
-use core::ffi::CStr;
-
 use ngx_mail::conf::{Conf, Refused, Server, StartTls};
 use ngx_mail::text::{Text, Texts};
 use pop3::challenge::{self, UnfitName};
@@ -203,13 +200,4 @@ fn check_name(cf: &mut Conf<'_>, name: &[u8], methods: &Methods) -> Result<(), R
 /// A limit on what a session counts: it never counts to more than this.
 fn limit(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-/// A text that ends with a NUL.
-#[cfg(not(test))]
-pub const fn terminated(text: &'static str) -> &'static CStr {
-    match CStr::from_bytes_with_nul(text.as_bytes()) {
-        Ok(text) => text,
-        Err(_) => c"",
-    }
 }

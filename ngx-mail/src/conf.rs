@@ -142,13 +142,36 @@ impl Conf<'_> {
         Refused::Logged
     }
 
+    /// Refuses a value of the directive that is being read: says what it is, and what is
+    /// to be used in its place.
+    pub fn refuse_value(&mut self, what: &CStr, value: &[u8], remedy: &CStr) -> Refused {
+        let value = printable(value);
+        // SAFETY: the invariant; a directive is an array of strings that starts with its
+        // name. "%s" takes a string, "%*s" a length and a pointer to as many bytes, "%V"
+        // nginx's own string.
+        unsafe {
+            ngx_conf_log_error(
+                NGX_LOG_EMERG as usize,
+                self.raw.as_ptr(),
+                0,
+                c"%s \"%*s\" in the \"%V\" directive, use %s".as_ptr(),
+                what.as_ptr(),
+                value.len(),
+                value.as_ptr(),
+                (*(*self.raw.as_ptr()).args).elts.cast::<ngx_str_t>(),
+                remedy.as_ptr(),
+            );
+        }
+        Refused::Logged
+    }
+
     /// Warns of a value: logs it in quotes between two texts.
     pub fn warn(&mut self, before: &CStr, value: &[u8], after: &CStr) {
         self.log(NGX_LOG_WARN, before, value, after);
     }
 
     fn log(&mut self, level: u32, before: &CStr, value: &[u8], after: &CStr) {
-        let value = value.split(u8::is_ascii_control).next().unwrap_or_default();
+        let value = printable(value);
         // SAFETY: the invariant; "%s" takes a string, "%*s" a length and a
         // pointer to as many bytes.
         unsafe {
@@ -259,6 +282,11 @@ impl Conf<'_> {
         // SAFETY: the invariant.
         unsafe { nginx_sys::ngx_palloc(self.pool(), size) }
     }
+}
+
+/// A value up to its first control character.
+fn printable(value: &[u8]) -> &[u8] {
+    value.split(u8::is_ascii_control).next().unwrap_or_default()
 }
 
 /// Parses a size with an optional k or m, as nginx's directives have it

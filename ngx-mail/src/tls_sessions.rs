@@ -40,12 +40,10 @@ impl TlsSessions {
     pub fn new(cf: &Conf<'_>) -> Result<Self, NoMemory> {
         let slots = cf.allocate(size_of::<[Slot; SLOTS]>()).cast::<Slot>();
         let slots = NonNull::new(slots).ok_or(NoMemory)?;
-        // SAFETY: the memory is new and has room; the pool is live.
+        // SAFETY: the memory is new and has room, and all zeros are slots without a
+        // session; the pool is live.
         unsafe {
-            for index in 0..SLOTS {
-                let session = Cell::new(ptr::null_mut());
-                slots.add(index).write(Slot { address: Cell::new([0; LONGEST]), session });
-            }
+            slots.write_bytes(0, SLOTS);
             let cleanup = ngx_pool_cleanup_add(cf.pool(), 0);
             let cleanup = NonNull::new(cleanup).ok_or(NoMemory)?.as_ptr();
             (*cleanup).data = slots.as_ptr().cast();

@@ -2,12 +2,13 @@
 
 use core::ffi::CStr;
 
+use ngx_mail::address::Found;
 use ngx_mail::conf::{Conf, Directive, Refused, Values, parse_number};
 use ngx_mail::text::Text;
 use ngx_mail::tls::Versions;
 
-use super::backend::{Settings, Ssl};
-use super::{ServerConf, terminated};
+use super::ServerConf;
+use super::backend::Ssl;
 
 /// The greatest `pop3_proxy_ssl_verify_depth`: OpenSSL's own default.
 const MAX_DEPTH: usize = 100;
@@ -23,106 +24,71 @@ macro_rules! directive {
         impl Directive for $directive {
             type Conf = ServerConf;
 
-            const NAME: &CStr = terminated(concat!($name, "\0"));
+            const NAME: &CStr = $name;
             const VALUES: Values = Values::One;
 
             fn set(cf: &mut Conf<'_>, conf: &mut ServerConf) -> Result<(), Refused> {
-                let Settings { $field, .. } = &mut conf.settings;
-                let value = cf.value(0).unwrap_or(Text::EMPTY);
-                if $field.is_some() {
-                    return Err(DUPLICATE);
-                }
-                *$field = Some($read(cf, value)?);
-                Ok(())
+                set(cf, &mut conf.settings.$field, $read)
             }
         }
-    };
-    ($(#[$doc:meta])* $directive:ident, $name:literal, $field:ident: text) => {
-        directive!($(#[$doc])* $directive, $name, $field, |cf: &mut Conf<'_>, value: Text| {
-            if value.as_bytes().is_empty() {
-                return Err(cf.refuse(
-                    c"empty value",
-                    b"",
-                    terminated(concat!("in the \"", $name, "\" directive\0")),
-                ));
-            }
-            Ok(value)
-        });
-    };
-    ($(#[$doc:meta])* $directive:ident, $name:literal, $field:ident: flag) => {
-        directive!($(#[$doc])* $directive, $name, $field, |cf: &mut Conf<'_>, value: Text| {
-            match value.as_bytes() {
-                b"on" => Ok(true),
-                b"off" => Ok(false),
-                other => Err(cf.refuse(
-                    c"invalid value",
-                    other,
-                    terminated(concat!("in the \"", $name, "\" directive, use \"on\" or \"off\"\0")),
-                )),
-            }
-        });
     };
 }
 
 directive! {
     /// `pop3_proxy_pass address;`
-    ProxyPass, "pop3_proxy_pass", pass, |cf: &mut Conf<'_>, value: Text| {
-        let usage = c"in the \"pop3_proxy_pass\" directive, use \"host[:port]\", \"[v6]:port\" or \
-                      \"unix:path\"";
-        cf.look_up(value, usage).map(|found| (value, found))
-    }
+    ProxyPass, c"pop3_proxy_pass", pass, read_address
 }
 directive! {
     /// `pop3_proxy_xclient on | off;`
-    ProxyXclient, "pop3_proxy_xclient", xclient: flag
+    ProxyXclient, c"pop3_proxy_xclient", xclient, read_flag
 }
 directive! {
     /// `pop3_proxy_ssl on | starttls | off;`
-    ProxySsl, "pop3_proxy_ssl", ssl, read_ssl
+    ProxySsl, c"pop3_proxy_ssl", ssl, read_ssl
 }
 directive! {
     /// `pop3_proxy_ssl_verify on | off;`
-    ProxySslVerify, "pop3_proxy_ssl_verify", verify: flag
+    ProxySslVerify, c"pop3_proxy_ssl_verify", verify, read_flag
 }
 directive! {
     /// `pop3_proxy_ssl_verify_depth number;`
-    ProxySslVerifyDepth, "pop3_proxy_ssl_verify_depth", depth, read_depth
+    ProxySslVerifyDepth, c"pop3_proxy_ssl_verify_depth", depth, read_depth
 }
 directive! {
     /// `pop3_proxy_ssl_trusted_certificate file;`
-    ProxySslTrustedCertificate, "pop3_proxy_ssl_trusted_certificate", trusted_certificate: text
+    ProxySslTrustedCertificate, c"pop3_proxy_ssl_trusted_certificate", trusted_certificate, read_text
 }
 directive! {
     /// `pop3_proxy_ssl_crl file;`
-    ProxySslCrl, "pop3_proxy_ssl_crl", crl: text
+    ProxySslCrl, c"pop3_proxy_ssl_crl", crl, read_text
 }
 directive! {
     /// `pop3_proxy_ssl_name name;`
-    ProxySslName, "pop3_proxy_ssl_name", name: text
+    ProxySslName, c"pop3_proxy_ssl_name", name, read_text
 }
 directive! {
     /// `pop3_proxy_ssl_server_name on | off;`
-    ProxySslServerName, "pop3_proxy_ssl_server_name", server_name: flag
+    ProxySslServerName, c"pop3_proxy_ssl_server_name", server_name, read_flag
 }
 directive! {
     /// `pop3_proxy_ssl_ciphers ciphers;`
-    ProxySslCiphers, "pop3_proxy_ssl_ciphers", ciphers: text
+    ProxySslCiphers, c"pop3_proxy_ssl_ciphers", ciphers, read_text
 }
 directive! {
     /// `pop3_proxy_ssl_certificate file;`
-    ProxySslCertificate, "pop3_proxy_ssl_certificate", certificate: text
+    ProxySslCertificate, c"pop3_proxy_ssl_certificate", certificate, read_text
 }
 directive! {
     /// `pop3_proxy_ssl_certificate_key file;`
-    ProxySslCertificateKey, "pop3_proxy_ssl_certificate_key", certificate_key: text
+    ProxySslCertificateKey, c"pop3_proxy_ssl_certificate_key", certificate_key, read_text
 }
 directive! {
     /// `pop3_proxy_ssl_password_file file;`
-    ProxySslPasswordFile, "pop3_proxy_ssl_password_file", password_file: text
+    ProxySslPasswordFile, c"pop3_proxy_ssl_password_file", password_file, read_text
 }
 directive! {
     /// `pop3_proxy_ssl_session_reuse on | off;`
-    ProxySslSessionReuse, "pop3_proxy_ssl_session_reuse", session_reuse: flag
+    ProxySslSessionReuse, c"pop3_proxy_ssl_session_reuse", session_reuse, read_flag
 }
 
 /// `pop3_proxy_ssl_protocols version ...;`
@@ -143,11 +109,11 @@ impl Directive for ProxySslProtocols {
         while let Some(value) = cf.value(index) {
             index = index.saturating_add(1);
             versions = versions.with(value.as_bytes()).ok_or_else(|| {
-                cf.refuse(
+                cf.refuse_value(
                     c"invalid protocol",
                     value.as_bytes(),
-                    c"in the \"pop3_proxy_ssl_protocols\" directive, use \"TLSv1.2\" or \
-                      \"TLSv1.3\" (or \"TLSv1\", \"TLSv1.1\", where OpenSSL allows them)",
+                    c"\"TLSv1.2\" or \"TLSv1.3\" (or \"TLSv1\", \"TLSv1.1\", where OpenSSL allows \
+                      them)",
                 )
             })?;
         }
@@ -172,25 +138,56 @@ impl Directive for AuthHttp {
     }
 }
 
+/// Reads the value of a directive that stands once in a level. Of all types there is one
+/// of these, not of all directives.
+#[inline(never)]
+fn set<T>(
+    cf: &mut Conf<'_>,
+    field: &mut Option<T>,
+    read: fn(&mut Conf<'_>, Text) -> Result<T, Refused>,
+) -> Result<(), Refused> {
+    if field.is_some() {
+        return Err(DUPLICATE);
+    }
+    let value = cf.value(0).unwrap_or(Text::EMPTY);
+    *field = Some(read(cf, value)?);
+
+    Ok(())
+}
+
+fn read_address(cf: &mut Conf<'_>, value: Text) -> Result<(Text, Found), Refused> {
+    let usage = c"in the \"pop3_proxy_pass\" directive, use \"host[:port]\", \"[v6]:port\" or \
+                  \"unix:path\"";
+    cf.look_up(value, usage).map(|found| (value, found))
+}
+
+fn read_text(cf: &mut Conf<'_>, value: Text) -> Result<Text, Refused> {
+    if value.as_bytes().is_empty() {
+        return Err(cf.refuse_value(c"empty value", b"", c"some text"));
+    }
+    Ok(value)
+}
+
+fn read_flag(cf: &mut Conf<'_>, value: Text) -> Result<bool, Refused> {
+    match value.as_bytes() {
+        b"on" => Ok(true),
+        b"off" => Ok(false),
+        other => Err(cf.refuse_value(c"invalid value", other, c"\"on\" or \"off\"")),
+    }
+}
+
 fn read_ssl(cf: &mut Conf<'_>, value: Text) -> Result<Ssl, Refused> {
     match value.as_bytes() {
         b"on" => Ok(Ssl::On),
         b"starttls" => Ok(Ssl::StartTls),
         b"off" => Ok(Ssl::Off),
-        other => Err(cf.refuse(
-            c"invalid value",
-            other,
-            c"in the \"pop3_proxy_ssl\" directive, use \"on\", \"starttls\" or \"off\"",
-        )),
+        other => Err(cf.refuse_value(c"invalid value", other, c"\"on\", \"starttls\" or \"off\"")),
     }
 }
 
 fn read_depth(cf: &mut Conf<'_>, value: Text) -> Result<usize, Refused> {
-    parse_number(value).filter(|&depth| depth <= MAX_DEPTH).ok_or_else(|| {
-        cf.refuse(
-            c"invalid number",
-            value.as_bytes(),
-            c"in the \"pop3_proxy_ssl_verify_depth\" directive, use a number from 0 to 100",
-        )
+    let depth = parse_number(value).filter(|&depth| depth <= MAX_DEPTH);
+    depth.ok_or_else(|| {
+        cf.refuse_value(c"invalid number", value.as_bytes(), c"a number from 0 to 100")
     })
 }
