@@ -32,11 +32,12 @@ impl Kind {
 }
 
 /// Where nginx's dialogue with a backend stands (`mail_state` of the session) when it
-/// waits for the reply to a login, behind which it relays. A module's login ends there:
-/// nothing for the protocols that it would go on with in another way.
-pub(crate) const fn last_state(protocol: usize) -> Option<usize> {
+/// waits for the reply to a login, if it relays at once when it gets this one
+/// (ngx_mail_proxy_read_response()). It goes on in another way with other protocols.
+pub(crate) fn last_state(protocol: usize, reply: &[u8]) -> Option<usize> {
+    let done = reply.starts_with(b"+OK") && reply.ends_with(b"\r\n");
     match protocol as u32 {
-        NGX_MAIL_POP3_PROTOCOL => Some(ngx_pop3_state_e_ngx_pop3_passwd as usize),
+        NGX_MAIL_POP3_PROTOCOL if done => Some(ngx_pop3_state_e_ngx_pop3_passwd as usize),
         _ => None,
     }
 }

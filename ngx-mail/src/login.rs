@@ -255,14 +255,16 @@ impl<'a, M: Authenticator> Login<'a, M> {
     }
 
     /// Has nginx relay between client and backend: the client has logged in. It is sent
-    /// this line of the backend first. A session without an attempt is closed, and so is
-    /// that of a protocol whose relaying begins otherwise.
+    /// this line of the backend first. It is an error of ours if that is not one that
+    /// nginx would relay behind, or longer than there is [room](Login::room), and without
+    /// an attempt.
     pub fn relay(mut self, line: Bytes) {
         let raw = self.raw();
         let shown = self.session.connection().present_attempt();
         // SAFETY: the table is static.
-        let state = last_state(unsafe { (*M::protocol()).type_ });
-        let (Some(state), Some(raw), true) = (state, raw, shown) else {
+        let state = last_state(unsafe { (*M::protocol()).type_ }, line.as_slice());
+        let fits = line.as_slice().len() <= self.room();
+        let (Some(state), Some(raw), true) = (state, raw, shown && fits) else {
             return self.session.internal_error();
         };
         if let Some(attempt) = self.session.connection().shown().attempt.as_mut() {

@@ -82,7 +82,9 @@ unsafe fn watch<M: Registered>(
     }
 }
 
-/// `recv` of the backend. Its end is answered; an error has left nothing to be said.
+/// `recv` of the backend. Its end is answered when the client has all that came before,
+/// as nothing can be sent there any more then, and nginx would take that for an error; an
+/// error has left nothing to be said.
 unsafe extern "C" fn receive<M: Registered>(
     connection: *mut ngx_connection_t,
     memory: *mut u_char,
@@ -93,7 +95,8 @@ unsafe extern "C" fn receive<M: Registered>(
     unsafe {
         let session = (*connection).data.cast::<ngx_mail_session_t>();
         let n = call(own::<M>(session, |upstream| upstream.receive), connection, memory, size);
-        if n == 0 {
+        let buffer = (*(*session).proxy).buffer;
+        if n == 0 && (*buffer).pos == (*buffer).last {
             end_tls::<M>(session);
         }
         n
@@ -138,7 +141,8 @@ unsafe extern "C" fn client_receive<M: Registered>(
     }
 }
 
-/// `send` of the client. nginx closes the session at an error.
+/// `send` of the client. nginx closes the session at an error, and behind the last bytes
+/// of a backend that has ended.
 unsafe extern "C" fn client_send<M: Registered>(
     client: *mut ngx_connection_t,
     bytes: *mut u_char,
@@ -148,7 +152,8 @@ unsafe extern "C" fn client_send<M: Registered>(
     unsafe {
         let session = (*client).data.cast::<ngx_mail_session_t>();
         let n = call(own::<M>(session, |upstream| upstream.client_send), client, bytes, size);
-        if n == NGX_ERROR as isize {
+        let ended = (*(*(*(*session).proxy).upstream.connection).read).eof() != 0;
+        if n == NGX_ERROR as isize || (ended && usize::try_from(n) == Ok(size)) {
             end_tls::<M>(session);
         }
         n
