@@ -27,7 +27,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->has_daemon('openssl')
-	->plan(73);
+	->plan(78);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -50,6 +50,15 @@ mail {
 
         ssl_certificate     %%TESTDIR%%/localhost.crt;
         ssl_certificate_key %%TESTDIR%%/localhost.key;
+    }
+
+    # this takes all that the backend has to say
+
+    server {
+        listen          127.0.0.1:8140;
+        protocol        pop3;
+        proxy_buffer    16m;
+        pop3_proxy_pass 127.0.0.1:8211;
     }
 
     # these stand still: at the handshake, and at the greeting
@@ -83,7 +92,7 @@ start_backends($t,
 	8211 => { tls => { ssl => 1 }, STAT => [['close']],
 		LIST => [['line', '+OK last words'], ['drop']],
 		TOP => [$huge, ['close']], DELE => [$huge, ['drop']],
-		RETR => [['flood', $huge]], RSET => [['reset']],
+		UIDL => [$huge x 3, ['notify'], @still], RETR => [['flood', $huge]], RSET => [['reset']],
 		logins => { still => { USER => \@still }, quiet => { PASS => \@still } } },
 	8212 => { greeting => \@still },
 	8213 => { tls => { ssl => 1 }, greeting => \@still },
@@ -138,6 +147,17 @@ for my $end ([TOP => 'ends'], [DELE => 'drops']) {
 		"backend $name behind a long reply - arrives");
 	ok(closed($s), "backend $name behind a long reply - closed");
 }
+
+# Nothing can be sent behind TLS's end, so that this waits for what is still to be
+# sent to the client
+
+logs_in($s = session(8140), 'client goes on behind the end');
+$s->send('UIDL');
+select undef, undef, undef, 0.3;
+$s->send('NOOP');
+ok(receive($s, 3 * length $huge) eq $huge x 3,
+	'client goes on behind the end - all arrives');
+ok(closed($s), 'client goes on behind the end - closed');
 
 # "backend ends" and "backend drops" are no error
 

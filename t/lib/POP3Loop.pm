@@ -9,6 +9,7 @@ package POP3Loop;
 #
 #	['wait', seconds]     ['until', file]     until the file is there
 #	['fin']               ends the sending side
+#	['notify']            close_notify, and no more than that
 #	['close']             the end; with TLS, close_notify comes before it
 #	['drop']              the same without close_notify
 #	['reset']             the end by RST
@@ -194,6 +195,11 @@ sub _do {
 
 	if ($what eq 'cork') {
 		$c->{sock}->setsockopt(IPPROTO_TCP, TCP_CORK, $arg);
+		return 1;
+	}
+
+	if ($what eq 'notify') {
+		Net::SSLeay::shutdown($c->{sock}->_get_ssl_object());
 		return 1;
 	}
 
