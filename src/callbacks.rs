@@ -229,6 +229,7 @@ fn refuse(login: Login<'_, Pop3>, reply: &[u8]) {
     let mut session = login.leave();
     let (mut connection, state) = session.parts();
     state.backend = None;
+    connection.set_action(c"in auth state");
     let conf = connection.conf();
     match dialogue::refuse(connection.reborrow(), conf, state, reply) {
         Next::Read => resume(session),

@@ -77,11 +77,15 @@ impl<M: Registered> Backend for Connected<'_, M> {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        // SAFETY: the invariant.
-        let count = unsafe { socket::send(self.raw.as_ptr(), bytes) }?;
-        if count != bytes.len() {
-            self.log_error(c"upstream does not read a command", b"");
-            return Err(Fault::Broken);
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            // SAFETY: the invariant.
+            let count = unsafe { socket::send(self.raw.as_ptr(), rest) }?;
+            if count == 0 {
+                self.log_error(c"upstream does not read a command", b"");
+                return Err(Fault::Broken);
+            }
+            rest = rest.get(count..).unwrap_or_default();
         }
         Ok(())
     }

@@ -5,7 +5,10 @@ use core::ffi::{CStr, c_void};
 use core::mem::size_of;
 use core::ptr::{self, NonNull};
 
-use nginx_sys::{ngx_array_t, ngx_command_t, ngx_flag_t, ngx_module_t, ngx_str_t};
+use nginx_sys::{
+    NGX_CONF_FLAG, NGX_CONF_TAKE1, NGX_CONF_TAKE2, ngx_array_t, ngx_command_t, ngx_flag_t,
+    ngx_module_t, ngx_str_t,
+};
 
 use crate::bindings::{ngx_mail_auth_http_module, ngx_mail_proxy_module, ngx_mail_session_t};
 use crate::conf::{Conf, Refused, outcome};
@@ -64,18 +67,14 @@ impl Conf<'_> {
         }
     }
 
-    /// Has ngx_mail_auth_http_module read a directive that does not stand in the
-    /// configuration: without `auth_http` it refuses each server.
+    /// Has ngx_mail_auth_http_module read an `auth_http` that does not stand in the
+    /// configuration: it refuses each server without one.
     ///
     /// # Errors
     ///
     /// Those of the directive.
-    pub fn give_auth_http(
-        &mut self,
-        name: &'static CStr,
-        value: &'static CStr,
-    ) -> Result<(), Refused> {
-        let mut words = [string(name), string(value)];
+    pub fn give_auth_http(&mut self, value: &'static CStr) -> Result<(), Refused> {
+        let mut words = [string(c"auth_http"), string(value)];
         let mut args = ngx_array_t {
             elts: words.as_mut_ptr().cast::<c_void>(),
             nelts: words.len(),
@@ -87,7 +86,7 @@ impl Conf<'_> {
         // and not the array.
         unsafe {
             let kept = ptr::replace(&raw mut (*self.as_ptr()).args, &raw mut args);
-            let result = self.call_auth_http(name.to_bytes());
+            let result = self.call_auth_http(b"auth_http");
             (*self.as_ptr()).args = kept;
             result
         }
@@ -103,6 +102,16 @@ impl Conf<'_> {
             let module = &raw const ngx_mail_auth_http_module;
             let Some(command) = command(module, name) else { return Ok(()) };
             let Some(set) = command.as_ref().set else { return Ok(()) };
+            // It reads as many values as it says.
+            let values = (*(*self.as_ptr()).args).nelts.saturating_sub(1);
+            let takes = match values {
+                1 => NGX_CONF_TAKE1 | NGX_CONF_FLAG,
+                2 => NGX_CONF_TAKE2,
+                _ => 0,
+            };
+            if command.as_ref().type_ & takes as usize == 0 {
+                return Err(Refused::Because(c"has another number of values"));
+            }
             let conf = self.srv_conf::<c_void>((*module).ctx_index);
             outcome(set(self.as_ptr(), command.as_ptr(), conf))
         }

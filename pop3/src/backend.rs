@@ -6,6 +6,7 @@
 
 use core::ffi::CStr;
 
+use crate::credentials::contains;
 use crate::{ResponseCode, Secret};
 
 /// The longest line of a backend in bytes, its CRLF included.
@@ -159,7 +160,7 @@ impl Dialogue {
     fn take<'a>(&mut self, reply: &Reply<'a>) -> Step<'a> {
         match (self.due, reply.ok) {
             (Due::Greeting, true) => {
-                self.offers_xclient = holds(reply.text, b"[XCLIENT]");
+                self.offers_xclient = contains(reply.text, b"[XCLIENT]");
                 if self.options.starttls {
                     self.send(Command::Stls)
                 } else {
@@ -318,8 +319,4 @@ impl Broken {
             Self::XclientRefused => c"upstream refused XCLIENT",
         }
     }
-}
-
-fn holds(text: &[u8], word: &[u8]) -> bool {
-    text.windows(word.len().max(1)).any(|window| window == word)
 }

@@ -28,6 +28,11 @@ impl<'a> Secret<'a> {
         Self(bytes)
     }
 
+    /// Whether a text holds them.
+    pub fn is_in(self, text: &[u8]) -> bool {
+        contains(text, self.0)
+    }
+
     /// Gives the bytes to whoever checks them.
     pub const fn expose(self) -> &'a [u8] {
         self.0
@@ -111,6 +116,11 @@ pub fn digest(digest: &[u8]) -> Result<Secret<'_>, Refusal> {
     }
 
     Ok(Secret(digest))
+}
+
+/// Whether a text holds a word, which is not empty.
+pub(crate) fn contains(text: &[u8], word: &[u8]) -> bool {
+    !word.is_empty() && text.windows(word.len()).any(|window| window == word)
 }
 
 /// Whether one of the bytes is `unfit`. They are looked at in groups, without a

@@ -42,7 +42,8 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The reply line, with its CRLF.
+    /// The reply line, with its CRLF. What is refused in credentials that came in a proper
+    /// form has a response code (RFC 3206, section 5).
     pub const fn reply(self) -> &'static [u8] {
         match self {
             Self::UnknownCommand => b"-ERR invalid command\r\n",
@@ -56,10 +57,10 @@ impl Refusal {
             Self::UnsupportedMethod => b"-ERR unsupported authentication method\r\n",
             Self::InvalidBase64 => b"-ERR invalid base64 encoding\r\n",
             Self::InvalidMessage => b"-ERR invalid authentication message\r\n",
-            Self::AuthorizationIdentity => b"-ERR authorization identity not supported\r\n",
-            Self::InvalidLogin => b"-ERR invalid login\r\n",
-            Self::InvalidPassword => b"-ERR invalid password\r\n",
-            Self::InvalidDigest => b"-ERR invalid digest\r\n",
+            Self::AuthorizationIdentity => b"-ERR [AUTH] authorization identity not supported\r\n",
+            Self::InvalidLogin => b"-ERR [AUTH] invalid login\r\n",
+            Self::InvalidPassword => b"-ERR [AUTH] invalid password\r\n",
+            Self::InvalidDigest => b"-ERR [AUTH] invalid digest\r\n",
             Self::Cancelled => b"-ERR authentication cancelled\r\n",
         }
     }

@@ -64,23 +64,24 @@ fn read(
     credentials: &Credentials<'_>,
 ) -> Result<Next, Fault> {
     backend.set_action(c"reading response from upstream");
-    match receive(backend, client, state)? {
-        Received::Bytes(_) => {}
-        Received::Nothing => return Ok(Next::Wait),
-        Received::End => {
-            backend.log_error(c"upstream closed connection", b"");
-            return Ok(Next::Fail);
-        }
+    let taken = receive(backend, client, state)?;
+    if !taken.bytes && !taken.end {
+        return Ok(Next::Wait);
     }
 
     let greeted = state.dialogue.greeted();
     let next = match state.dialogue.next(state.input.as_slice()) {
+        // What it says last is heard, but nothing can follow.
+        Step::Wait | Step::Send(_) | Step::StartTls if taken.end => {
+            backend.log_error(c"upstream closed connection", b"");
+            return Ok(Next::Fail);
+        }
         Step::Wait => return Ok(Next::Wait),
         Step::StartTls => Next::StartTls,
         Step::LoggedIn(line) => Next::Relay(client.copy(line)?),
         Step::Refused(code, text) => {
             // There are backends that repeat the password.
-            let secret = holds(text, credentials.secret.expose());
+            let secret = credentials.secret.is_in(text);
             backend.log_info(c"upstream refused login", if secret { b"" } else { text });
             let text = if backend.passes_error_message() { text } else { b"" };
             Next::Refuse(refusal(client, code, text)?)
@@ -103,27 +104,38 @@ fn read(
     Ok(next)
 }
 
+/// What has come of a backend.
+#[derive(Default)]
+struct Taken {
+    /// Whether there were any bytes.
+    bytes: bool,
+    /// Whether it has ended.
+    end: bool,
+}
+
 /// Takes what has come. A line that fills the room is not the end of it: what is behind
-/// that, ahead of its turn, must not be taken for the next one.
+/// that, ahead of its turn, must not be taken for the next one; and nginx does not tell of
+/// an end twice.
 fn receive(
     backend: &mut impl Backend,
     client: &impl Client,
     state: &mut State,
-) -> Result<Received, Fault> {
+) -> Result<Taken, Fault> {
     client.logged(state.make_room())?;
-    let received = backend.receive(state.input.room())?;
-    if let Received::Bytes(count) = received {
-        state.input.grow(count);
-        if state.input.room().is_empty() && state.can_grow() {
-            receive(backend, client, state)?;
+    let mut taken = Taken::default();
+    match backend.receive(state.input.room())? {
+        Received::Bytes(count) => {
+            state.input.grow(count);
+            if state.input.room().is_empty() && state.can_grow() {
+                taken = receive(backend, client, state)?;
+            }
+            taken.bytes = true;
         }
+        Received::Nothing => {}
+        Received::End => taken.end = true,
     }
 
-    Ok(received)
-}
-
-fn holds(text: &[u8], secret: &[u8]) -> bool {
-    !secret.is_empty() && text.windows(secret.len()).any(|window| window == secret)
+    Ok(taken)
 }
 
 /// Goes on in TLS, where STLS was sent before.

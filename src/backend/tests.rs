@@ -259,11 +259,32 @@ fn bytes_ahead_of_their_turn_are_seen_wherever_the_room_ends() {
         assert_eq!(play.logged(), ["error upstream sent data ahead of its turn "]);
 
         let mut play = Play::new(Options::default());
-        play.server.gives.push_back(Input::Bytes(line));
-        play.server.gives.push_back(Input::End);
-        assert!(matches!(play.event(Event::Readable), Next::Wait), "{length}");
+        assert!(matches!(play.gives(&line), Next::Wait), "{length}");
         assert_eq!(play.server.sent, "USER bob\r\n");
     }
+}
+
+#[test]
+fn an_end_is_seen_wherever_the_room_ends() {
+    for length in [255, 256, 257] {
+        for end in ["\r\n", "xx"] {
+            let line = format!("+OK {}{end}", "x".repeat(length - 6));
+            let mut play = Play::new(Options::default());
+            play.server.gives.push_back(Input::Bytes(line.into_bytes()));
+            play.server.gives.push_back(Input::End);
+            let next = play.event(Event::Readable);
+            // Where there was room, the end is an event of its own.
+            let next = if length == 256 { next } else { play.event(Event::Readable) };
+            assert!(matches!(next, Next::Fail), "{length} {end:?}");
+            assert_eq!(play.logged(), ["error upstream closed connection "]);
+        }
+    }
+
+    let mut play = Play::new(Options::default());
+    play.waits_after(b"+OK\r\n");
+    play.server.gives.push_back(Input::Bytes(format!("-ERR {}\r\n", "x".repeat(249)).into()));
+    play.server.gives.push_back(Input::End);
+    assert!(matches!(play.event(Event::Readable), Next::Refuse(_)), "its last word counts");
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl Settings {
         };
         check_methods(cf, methods)?;
         if !self.auth_http && !parent.auth_http {
-            cf.give_auth_http(c"auth_http", c"unix:pop3_proxy_pass")?;
+            cf.give_auth_http(c"unix:pop3_proxy_pass")?;
         }
 
         let ssl = merged.ssl.unwrap_or(Ssl::Off);
