@@ -1,7 +1,7 @@
 //! A login at a backend that a module makes itself, in place of the mail core's
 //! dialogue.
 
-use core::ptr::{self, NonNull};
+use core::ptr::NonNull;
 
 use nginx_sys::{
     NGX_AGAIN, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_del_timer, ngx_event_t,
@@ -204,7 +204,7 @@ impl<'a, M: Authenticator> Login<'a, M> {
         let Err(unverified) = verified else { return true };
         if let Some(sessions) = upstream.sessions.take() {
             // SAFETY: the address is live as long as the session.
-            sessions.keep(unsafe { upstream.address.as_ref() }, ptr::null_mut());
+            sessions.forget(unsafe { upstream.address.as_ref() });
         }
         let log = self.session.connection().error_log();
         log.unverified(unverified.reason, unverified.expected);

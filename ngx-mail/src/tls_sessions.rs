@@ -62,7 +62,15 @@ impl TlsSessions {
             .map_or(ptr::null_mut(), |slot| slot.session.get())
     }
 
-    /// Takes a session over, or null, in place of the one that there is.
+    /// Forgets the session with the server at an address.
+    pub fn forget(self, address: &ngx_addr_t) {
+        let key = key(address);
+        if let Some(slot) = self.row(&key).iter().find(|slot| slot.address.get() == key) {
+            slot.keep(ptr::null_mut());
+        }
+    }
+
+    /// Takes a session over, in place of the one that there is.
     pub fn keep(self, address: &ngx_addr_t, session: *mut SSL_SESSION) {
         let key = key(address);
         let row = self.row(&key);
