@@ -17,7 +17,7 @@ MESSAGE = re.compile(rb'\+ (P[A-Za-z0-9+/]+=*)\r\n')
 PATIENCE = 40.0
 # How long nothing has to come until it is taken for the end of the replies to
 # a segment. An nginx that owes no more is quicker by far.
-SILENCE = 2.0
+SILENCE = 5.0
 QUIT = b'QUIT\r\n'
 
 Auths = tuple[tuple[tuple[str, str], ...], ...]
