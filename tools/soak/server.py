@@ -192,6 +192,7 @@ def free_ports(count: int) -> list[int]:
 def make_certificate(folder: Path) -> None:
     command = ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
                '-nodes', '-days', '2', '-subj', '/CN=mail.example',
+               '-addext', 'subjectAltName=DNS:mail.example',
                '-keyout', folder / 'key.pem', '-out', folder / 'cert.pem']
     try:
         subprocess.run(command, check=True, capture_output=True, text=True)
