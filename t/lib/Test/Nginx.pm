@@ -33,7 +33,7 @@ my %FEATURE = (
 	smtp    => qr/\A(?!.*--without-mail_smtp_module)/s,
 );
 
-my $WAIT = 5;           # for a file or a socket to appear, seconds
+my $WAIT = 30;          # for a file or a socket to appear, seconds
 my $STOP = 90;          # for a graceful exit, seconds
 my $STEP = 0.05;        # between two looks
 
