@@ -62,13 +62,15 @@ impl<'a> Log<'a> {
         self.write(NGX_LOG_ERR, errno, text, c"", c"");
     }
 
-    /// Logs what a backend did, and its own words in quotes if there are any. They must
-    /// not be able to forge a line.
+    /// Logs what a backend did, and the head of its own words in quotes, if there are any.
+    /// They must not be able to forge a line; nor can they forge a field of it.
     pub fn did(self, level: Level, did: &CStr, words: &[u8]) {
         if words.is_empty() {
             return self.write(level as u32, 0, did, c"", c"");
         }
         let level = level as usize;
+        let words = Words::of(words);
+        let words = words.as_bytes();
         // SAFETY: the log is live, "%s" takes a string, "%*s" a length and a pointer to
         // as many bytes.
         unsafe {
@@ -159,5 +161,40 @@ impl<'a> Log<'a> {
 
         #[cfg(not(ngx_debug))]
         let _ = (text, bytes);
+    }
+}
+
+/// Words of others for a log line, which has other fields behind them.
+struct Words {
+    bytes: [u8; Self::ROOM],
+    length: usize,
+}
+
+impl Words {
+    const ROOM: usize = 256;
+
+    /// As many of them as there is room for, with other quotes.
+    fn of(words: &[u8]) -> Self {
+        let mut copy = Self { bytes: [0; Self::ROOM], length: words.len().min(Self::ROOM) };
+        for (to, &from) in copy.bytes.iter_mut().zip(words) {
+            *to = if from == b'"' { b'\'' } else { from };
+        }
+        copy
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_others_end_no_field() {
+        assert_eq!(Words::of(b"no\", client: 192.0.2.1").as_bytes(), b"no', client: 192.0.2.1");
+        assert_eq!(Words::of(&[b'x'; 1000]).as_bytes(), [b'x'; Words::ROOM]);
+        assert_eq!(Words::of(b"").as_bytes(), b"");
     }
 }
