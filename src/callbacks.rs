@@ -2,12 +2,13 @@
 
 use core::ffi::CStr;
 
+use ngx_mail::certificate::ServerName;
 use ngx_mail::client::Client;
 use ngx_mail::cycle::Cycle;
 use ngx_mail::heap::{Boxed, Bytes};
 use ngx_mail::login::{Authenticator, Event, Login};
 use ngx_mail::session::{Handler, Session};
-use ngx_mail::tls::{ServerName, Tls};
+use ngx_mail::tls::Tls;
 use pop3::reply;
 
 use crate::backend;

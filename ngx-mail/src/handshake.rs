@@ -1,13 +1,98 @@
-//! What OpenSSL needs for TLS to a backend.
+//! TLS to a backend, with what OpenSSL needs for it.
 
 use nginx_sys::{
-    NGX_LOG_ERR, NGX_OK, NGX_SSL_CLIENT, ngx_connection_t, ngx_ssl_create_connection,
-    ngx_ssl_error, ngx_ssl_get_session, ngx_ssl_set_session,
+    NGX_AGAIN, NGX_ETIMEDOUT, NGX_LOG_ERR, NGX_OK, NGX_SSL_CLIENT, ngx_connection_t,
+    ngx_ssl_create_connection, ngx_ssl_error, ngx_ssl_get_session, ngx_ssl_handshake,
+    ngx_ssl_set_session, ngx_tcp_nodelay,
 };
 
+use crate::certificate::ServerName;
+use crate::login::{Authenticator, Event, Login, backend_event};
 use crate::place::Place;
 use crate::registered::Registered;
-use crate::tls::{ServerName, Tls};
+use crate::tls::Tls;
+
+impl<M: Authenticator> Login<'_, M> {
+    /// Makes the TLS handshake; [`Authenticator::backend`] is called when it is over.
+    ///
+    /// # Errors
+    ///
+    /// It has failed at once, and the reason has been logged.
+    pub fn secure(mut self, tls: &Tls, host: ServerName<'_>) -> Result<(), Self> {
+        self.session.connection().set_action(c"SSL handshaking to upstream");
+        match self.handshake(tls, host) {
+            Some(rc) if rc == NGX_AGAIN as isize => Ok(()),
+            Some(rc) if rc == NGX_OK as isize => {
+                if let Some(raw) = self.raw() {
+                    // SAFETY: the connection is live, and its handshake is over; it is
+                    // this call that goes on with the session.
+                    unsafe { handshaked::<M>(raw.as_ptr()) };
+                }
+                Ok(())
+            }
+            _ => {
+                self.drop_backend();
+                Err(self)
+            }
+        }
+    }
+
+    /// Gives what ngx_ssl_handshake() does.
+    fn handshake(&mut self, tls: &Tls, host: ServerName<'_>) -> Option<isize> {
+        let raw = self.raw()?.as_ptr();
+        // SAFETY: the connection is live, and that of the session's upstream.
+        unsafe {
+            begin_tls::<M>(raw, tls, host)?;
+            // Of two commands in a row the second would wait until the first is
+            // acknowledged, which takes the backend's delay.
+            if ngx_tcp_nodelay(raw) != NGX_OK as isize {
+                return None;
+            }
+            let rc = ngx_ssl_handshake(raw);
+            (*(*raw).ssl).handler = Some(handshaked::<M>);
+            Some(rc)
+        }
+    }
+
+    /// Says whether the backend, which is known by this name, is who it has to be, and
+    /// logs at level error why it is not.
+    pub fn verify(&mut self, tls: &Tls, host: ServerName<'_>) -> bool {
+        let Some(upstream) = self.upstream() else { return false };
+        if upstream.ssl.is_null() {
+            return false;
+        }
+        // SAFETY: the upstream owns it, and its handshake is over.
+        let verified = unsafe { tls.verify(upstream.ssl, host) };
+        let Err(unverified) = verified else { return true };
+        if let Some(sessions) = upstream.sessions.take() {
+            // SAFETY: the address is live as long as the session.
+            sessions.forget(unsafe { upstream.address.as_ref() });
+        }
+        let log = self.session.connection().error_log();
+        log.unverified(unverified.reason, unverified.expected);
+        false
+    }
+}
+
+/// The handler of a TLS handshake that is over.
+unsafe extern "C" fn handshaked<M: Authenticator>(raw: *mut ngx_connection_t) {
+    // SAFETY: as in backend_event(); handshake() sets it.
+    let mut login = unsafe { Login::<M>::of(raw) };
+    // SAFETY: the connection is live, and in TLS.
+    let (done, timed_out) = unsafe {
+        (*(*raw).read).handler = Some(backend_event::<M>);
+        (*(*raw).write).handler = Some(backend_event::<M>);
+        ((*(*raw).ssl).handshaked() != 0, (*(*raw).read).timedout() != 0)
+    };
+    if done {
+        return M::backend(login, Event::Secured);
+    }
+    // Else nginx has logged it.
+    if timed_out {
+        login.session.connection().error_log().error(NGX_ETIMEDOUT as _, c"upstream timed out");
+    }
+    login.failed();
+}
 
 /// Readies a connection for the handshake (ngx_ssl_create_connection()); what OpenSSL
 /// makes is the upstream's. Gives nothing if there is no memory, say.
@@ -16,7 +101,7 @@ use crate::tls::{ServerName, Tls};
 ///
 /// `raw` is live: the connection of the upstream of a session that is live and has a
 /// [`Place`].
-pub(crate) unsafe fn begin_tls<M: Registered>(
+unsafe fn begin_tls<M: Registered>(
     raw: *mut ngx_connection_t,
     tls: &Tls,
     host: ServerName<'_>,

@@ -90,6 +90,7 @@ pub mod address;
 pub mod attempt;
 pub mod backend;
 mod bindings;
+pub mod certificate;
 pub mod client;
 pub mod conf;
 mod connect;

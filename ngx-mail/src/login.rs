@@ -1,12 +1,12 @@
 //! A login at a backend that a module makes itself, in place of the mail core's
-//! dialogue.
+//! dialogue. TLS to it is in [`handshake`](crate::handshake), and how nginx relays behind
+//! it in [`relay`](crate::relay).
 
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_del_timer, ngx_event_t,
+    NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_del_timer, ngx_event_t,
     ngx_handle_read_event, ngx_handle_write_event, ngx_post_event, ngx_posted_events,
-    ngx_ssl_handshake, ngx_tcp_nodelay,
 };
 
 use crate::address::Address;
@@ -15,14 +15,10 @@ use crate::bindings::ngx_mail_session_t;
 use crate::client::Client;
 use crate::connect::{connect, forget, send_header};
 use crate::connection::Connection;
-use crate::handshake::begin_tls;
-use crate::heap::{Boxed, Bytes};
-use crate::kind::last_state;
+use crate::heap::Boxed;
 use crate::place::Place;
-use crate::relay::hand_over;
 use crate::session::{Handler, Session};
 use crate::socket::take_error;
-use crate::tls::{ServerName, Tls};
 use crate::upstream::{Phase, Upstream};
 
 /// What has become of a backend.
@@ -48,7 +44,7 @@ pub trait Authenticator: Handler {
 /// A session whose login at a backend is under way. Until that is over nobody reads
 /// what the client sends; a client that resets its connection ends the session.
 pub struct Login<'a, M> {
-    session: Session<'a, M>,
+    pub(crate) session: Session<'a, M>,
 }
 
 impl<'a, M: Authenticator> Session<'a, M> {
@@ -79,7 +75,7 @@ impl<'a, M: Authenticator> Login<'a, M> {
     ///
     /// `backend` is the connection to a backend of a live session, whose login was begun
     /// and nothing else uses for `'a`.
-    unsafe fn of(backend: *mut ngx_connection_t) -> Self {
+    pub(crate) unsafe fn of(backend: *mut ngx_connection_t) -> Self {
         // SAFETY: the caller's promise; such a connection has its session as its data.
         unsafe {
             let session = (*backend).data.cast::<ngx_mail_session_t>();
@@ -87,13 +83,13 @@ impl<'a, M: Authenticator> Login<'a, M> {
         }
     }
 
-    fn upstream(&mut self) -> Option<&mut Upstream> {
+    pub(crate) fn upstream(&mut self) -> Option<&mut Upstream> {
         // SAFETY: the session is live, and `&mut self`.
         unsafe { Place::<M>::upstream(self.session.connection().session()) }
     }
 
     /// nginx's pointer to the connection to the backend.
-    fn raw(&mut self) -> Option<NonNull<ngx_connection_t>> {
+    pub(crate) fn raw(&mut self) -> Option<NonNull<ngx_connection_t>> {
         self.upstream().and_then(|upstream| NonNull::new(upstream.connection))
     }
 
@@ -151,66 +147,6 @@ impl<'a, M: Authenticator> Login<'a, M> {
         Ok(())
     }
 
-    /// Makes the TLS handshake; [`Authenticator::backend`] is called when it is over.
-    ///
-    /// # Errors
-    ///
-    /// It has failed at once, and the reason has been logged.
-    pub fn secure(mut self, tls: &Tls, host: ServerName<'_>) -> Result<(), Self> {
-        self.session.connection().set_action(c"SSL handshaking to upstream");
-        match self.handshake(tls, host) {
-            Some(rc) if rc == NGX_AGAIN as isize => Ok(()),
-            Some(rc) if rc == NGX_OK as isize => {
-                if let Some(raw) = self.raw() {
-                    // SAFETY: the connection is live, and its handshake is over; it is
-                    // this call that goes on with the session.
-                    unsafe { handshaked::<M>(raw.as_ptr()) };
-                }
-                Ok(())
-            }
-            _ => {
-                self.drop_backend();
-                Err(self)
-            }
-        }
-    }
-
-    /// Gives what ngx_ssl_handshake() does.
-    fn handshake(&mut self, tls: &Tls, host: ServerName<'_>) -> Option<isize> {
-        let raw = self.raw()?.as_ptr();
-        // SAFETY: the connection is live, and that of the session's upstream.
-        unsafe {
-            begin_tls::<M>(raw, tls, host)?;
-            // Of two commands in a row the second would wait until the first is
-            // acknowledged, which takes the backend's delay.
-            if ngx_tcp_nodelay(raw) != NGX_OK as isize {
-                return None;
-            }
-            let rc = ngx_ssl_handshake(raw);
-            (*(*raw).ssl).handler = Some(handshaked::<M>);
-            Some(rc)
-        }
-    }
-
-    /// Says whether the backend, which is known by this name, is who it has to be, and
-    /// logs at level error why it is not.
-    pub fn verify(&mut self, tls: &Tls, host: ServerName<'_>) -> bool {
-        let Some(upstream) = self.upstream() else { return false };
-        if upstream.ssl.is_null() {
-            return false;
-        }
-        // SAFETY: the upstream owns it, and its handshake is over.
-        let verified = unsafe { tls.verify(upstream.ssl, host) };
-        let Err(unverified) = verified else { return true };
-        if let Some(sessions) = upstream.sessions.take() {
-            // SAFETY: the address is live as long as the session.
-            sessions.forget(unsafe { upstream.address.as_ref() });
-        }
-        let log = self.session.connection().error_log();
-        log.unverified(unverified.reason, unverified.expected);
-        false
-    }
-
     /// Waits until the backend has sent something.
     pub fn wait(mut self) {
         let Some(raw) = self.raw() else { return self.session.close() };
@@ -240,71 +176,21 @@ impl<'a, M: Authenticator> Login<'a, M> {
         self.session.close();
     }
 
-    /// How long a line may be for [`Login::relay`], in bytes (`proxy_buffer`).
-    pub fn room(&mut self) -> usize {
-        // SAFETY: the session is live; what nginx has begun there stays until it is
-        // forgotten.
-        unsafe {
-            let proxy = (*self.session.connection().session()).proxy;
-            if proxy.is_null() || (*proxy).buffer.is_null() {
-                return 0;
-            }
-            let buffer = &*(*proxy).buffer;
-            buffer.end.addr().saturating_sub(buffer.start.addr())
-        }
-    }
-
-    /// Has nginx relay between client and backend: the client has logged in. It is sent
-    /// this line of the backend first. It is an error of ours if that is not one that
-    /// nginx would relay behind, or longer than there is [room](Login::room), and without
-    /// an attempt.
-    pub fn relay(mut self, line: Bytes) {
-        let raw = self.raw();
-        let shown = self.session.connection().present_attempt();
-        // SAFETY: the table is static.
-        let state = last_state(unsafe { (*M::protocol()).type_ }, line.as_slice());
-        let fits = line.as_slice().len() <= self.room();
-        let (Some(state), Some(raw), true) = (state, raw, shown && fits) else {
-            return self.session.internal_error();
-        };
-        if let Some(attempt) = self.session.connection().shown().attempt.as_mut() {
-            attempt.wipe_secret();
-        }
-        if let Some(upstream) = self.upstream() {
-            upstream.line = Some(line);
-        }
-        // SAFETY: the session is live and has an upstream that is open; nginx takes the
-        // timer away without a look. An attempt is shown, with its buffer.
-        unsafe {
-            let read = (*raw.as_ptr()).read;
-            if (*read).timer_set() == 0 {
-                ngx_add_timer(read, 0);
-            }
-            let session = self.session.connection().session();
-            let buffer = (*session).buffer;
-            if (*buffer).pos == (*buffer).last {
-                (*buffer).pos = (*buffer).start;
-                (*buffer).last = (*buffer).start;
-            }
-            hand_over::<M>(session, state);
-        }
-    }
-
-    fn drop_backend(&mut self) {
+    pub(crate) fn drop_backend(&mut self) {
         let connection = self.session.connection();
         connection.shown().upstream = None;
         // SAFETY: the session is live, and has no upstream.
         unsafe { forget(connection.session()) };
     }
 
-    fn failed(mut self) {
+    pub(crate) fn failed(mut self) {
         self.drop_backend();
         M::backend(self, Event::Failed);
     }
 }
 
 /// The handler of both events of a backend.
-unsafe extern "C" fn backend_event<M: Authenticator>(event: *mut ngx_event_t) {
+pub(crate) unsafe extern "C" fn backend_event<M: Authenticator>(event: *mut ngx_event_t) {
     // SAFETY: connect() sets it on backends of sessions that are live; nginx does
     // nothing more with the session after this call.
     let mut login = unsafe { Login::<M>::of((*event).data.cast()) };
@@ -368,26 +254,6 @@ fn connecting<M: Authenticator>(mut login: Login<'_, M>) {
         upstream.phase = Phase::Open;
     }
     M::backend(login, Event::Connected);
-}
-
-/// The handler of a TLS handshake that is over.
-unsafe extern "C" fn handshaked<M: Authenticator>(raw: *mut ngx_connection_t) {
-    // SAFETY: as in backend_event(); handshake() sets it.
-    let mut login = unsafe { Login::<M>::of(raw) };
-    // SAFETY: the connection is live, and in TLS.
-    let (done, timed_out) = unsafe {
-        (*(*raw).read).handler = Some(backend_event::<M>);
-        (*(*raw).write).handler = Some(backend_event::<M>);
-        ((*(*raw).ssl).handshaked() != 0, (*(*raw).read).timedout() != 0)
-    };
-    if done {
-        return M::backend(login, Event::Secured);
-    }
-    // Else nginx has logged it.
-    if timed_out {
-        login.session.connection().error_log().error(NGX_ETIMEDOUT as _, c"upstream timed out");
-    }
-    login.failed();
 }
 
 /// The handler of the client's read event.

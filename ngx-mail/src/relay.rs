@@ -4,13 +4,67 @@
 //! `recv` and `send` of the connection, which TLS has made its own, and closes the
 //! descriptor. It is here that close_notify goes before.
 
-use nginx_sys::{NGX_ERROR, ngx_connection_t, ngx_recv_pt, u_char};
+use nginx_sys::{NGX_ERROR, ngx_add_timer, ngx_connection_t, ngx_recv_pt, u_char};
 
 use crate::bindings::ngx_mail_session_t;
 use crate::heap::Bytes;
+use crate::kind::last_state;
+use crate::login::{Authenticator, Login};
 use crate::place::Place;
 use crate::registered::Registered;
 use crate::upstream::{Phase, Upstream};
+
+impl<M: Authenticator> Login<'_, M> {
+    /// How long a line may be for [`Login::relay`], in bytes (`proxy_buffer`).
+    pub fn room(&mut self) -> usize {
+        // SAFETY: the session is live; what nginx has begun there stays until it is
+        // forgotten.
+        unsafe {
+            let proxy = (*self.session.connection().session()).proxy;
+            if proxy.is_null() || (*proxy).buffer.is_null() {
+                return 0;
+            }
+            let buffer = &*(*proxy).buffer;
+            buffer.end.addr().saturating_sub(buffer.start.addr())
+        }
+    }
+
+    /// Has nginx relay between client and backend: the client has logged in. It is sent
+    /// this line of the backend first. It is an error of ours if that is not one that
+    /// nginx would relay behind, or longer than there is [room](Login::room), and without
+    /// an attempt.
+    pub fn relay(mut self, line: Bytes) {
+        let raw = self.raw();
+        let shown = self.session.connection().present_attempt();
+        // SAFETY: the table is static.
+        let state = last_state(unsafe { (*M::protocol()).type_ }, line.as_slice());
+        let fits = line.as_slice().len() <= self.room();
+        let (Some(state), Some(raw), true) = (state, raw, shown && fits) else {
+            return self.session.internal_error();
+        };
+        if let Some(attempt) = self.session.connection().shown().attempt.as_mut() {
+            attempt.wipe_secret();
+        }
+        if let Some(upstream) = self.upstream() {
+            upstream.line = Some(line);
+        }
+        // SAFETY: the session is live and has an upstream that is open; nginx takes the
+        // timer away without a look. An attempt is shown, with its buffer.
+        unsafe {
+            let read = (*raw.as_ptr()).read;
+            if (*read).timer_set() == 0 {
+                ngx_add_timer(read, 0);
+            }
+            let session = self.session.connection().session();
+            let buffer = (*session).buffer;
+            if (*buffer).pos == (*buffer).last {
+                (*buffer).pos = (*buffer).start;
+                (*buffer).last = (*buffer).start;
+            }
+            hand_over::<M>(session, state);
+        }
+    }
+}
 
 /// Has nginx read the upstream's `line` from the backend, and relay from then on. What
 /// the upstream has beyond TLS goes with it.
@@ -19,7 +73,7 @@ use crate::upstream::{Phase, Upstream};
 ///
 /// `session` is live, has a [`Place`] and an upstream that is open, whose timer for
 /// reading is set, and an attempt that nginx is shown. It may be gone afterwards.
-pub(crate) unsafe fn hand_over<M: Registered>(session: *mut ngx_mail_session_t, state: usize) {
+unsafe fn hand_over<M: Registered>(session: *mut ngx_mail_session_t, state: usize) {
     // SAFETY: the caller's promise; nginx's handler of the read event is its own.
     unsafe {
         let Some(upstream) = Place::<M>::upstream(session) else { return };

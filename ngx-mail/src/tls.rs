@@ -4,23 +4,18 @@ use core::ffi::{CStr, c_int, c_long, c_void};
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_OK, NGX_SSL_TLSv1, NGX_SSL_TLSv1_1, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, OPENSSL_sk_value,
-    SSL, SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX_set_default_verify_paths, SSL_CTX_set_verify,
-    SSL_CTX_set_verify_depth, SSL_VERIFY_PEER, SSL_ctrl, SSL_get_ex_data_X509_STORE_CTX_idx,
-    SSL_get_peer_cert_chain, SSL_get_verify_result, SSL_set_verify_result,
-    TLSEXT_NAMETYPE_host_name, X509, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT, X509_STORE_CTX,
-    X509_STORE_CTX_get_error, X509_STORE_CTX_get_ex_data, X509_STORE_CTX_set_error,
-    X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH, X509_V_OK, X509_check_host,
-    X509_check_ip_asc, X509_verify_cert_error_string, ngx_array_t, ngx_pool_cleanup_add,
-    ngx_ssl_certificate, ngx_ssl_ciphers, ngx_ssl_cleanup_ctx, ngx_ssl_client_session_cache,
-    ngx_ssl_create, ngx_ssl_crl, ngx_ssl_read_password_file, ngx_ssl_t,
-    ngx_ssl_trusted_certificate,
+    NGX_OK, NGX_SSL_TLSv1, NGX_SSL_TLSv1_1, NGX_SSL_TLSv1_2, NGX_SSL_TLSv1_3, SSL,
+    SSL_CTRL_SET_TLSEXT_HOSTNAME, SSL_CTX_set_default_verify_paths, SSL_CTX_set_verify,
+    SSL_CTX_set_verify_depth, SSL_VERIFY_PEER, SSL_ctrl, TLSEXT_NAMETYPE_host_name, ngx_array_t,
+    ngx_pool_cleanup_add, ngx_ssl_certificate, ngx_ssl_ciphers, ngx_ssl_cleanup_ctx,
+    ngx_ssl_client_session_cache, ngx_ssl_create, ngx_ssl_crl, ngx_ssl_read_password_file,
+    ngx_ssl_t, ngx_ssl_trusted_certificate,
 };
 
 use crate::address::Host;
+use crate::certificate::{self, ServerName};
 use crate::conf::Conf;
 use crate::error::NoMemory;
-use crate::heap::Bytes;
 use crate::text::Text;
 use crate::tls_sessions::TlsSessions;
 
@@ -44,27 +39,6 @@ impl Versions {
             _ => return None,
         };
         Some(Self(self.0 | version))
-    }
-}
-
-/// Who a server is: what its certificate has to name.
-#[derive(Clone, Copy)]
-pub enum ServerName<'a> {
-    /// A host, by its DNS names.
-    Name(&'a [u8]),
-    /// An IP address, by its IP names.
-    Address(&'a [u8]),
-    /// Neither: no certificate is right.
-    Unknown,
-}
-
-impl<'a> From<&'a Host> for ServerName<'a> {
-    fn from(host: &'a Host) -> Self {
-        match host {
-            Host::Name(name) => Self::Name(name.as_bytes()),
-            Host::Address(address) => Self::Address(address.as_bytes()),
-            Host::Unix => Self::Unknown,
-        }
     }
 }
 
@@ -237,7 +211,7 @@ impl Conf<'_> {
                 return Err(Unusable::TrustedCertificate);
             }
             SSL_CTX_set_verify_depth(ctx, c_int::try_from(depth).unwrap_or(c_int::MAX));
-            SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER as c_int, Some(go_on));
+            SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER as c_int, Some(certificate::go_on));
             ok(ngx_ssl_crl(self.as_ptr(), raw.as_ptr(), &raw mut crl), Unusable::Crl)
         }
     }
@@ -250,23 +224,6 @@ impl Conf<'_> {
         })?;
         Ok(copy.without_last())
     }
-}
-
-/// What OpenSSL calls at each certificate, and at each thing that is wrong: it goes on,
-/// and the first of those stays the result, which it would give the last of.
-unsafe extern "C" fn go_on(good: c_int, context: *mut X509_STORE_CTX) -> c_int {
-    // SAFETY: OpenSSL gives a context that is live, with the connection as its data.
-    unsafe {
-        let index = SSL_get_ex_data_X509_STORE_CTX_idx();
-        let ssl = X509_STORE_CTX_get_ex_data(context, index).cast::<SSL>();
-        let first = SSL_get_verify_result(ssl);
-        if first != X509_V_OK as c_long {
-            X509_STORE_CTX_set_error(context, c_int::try_from(first).unwrap_or(c_int::MAX));
-        } else if good == 0 {
-            SSL_set_verify_result(ssl, X509_STORE_CTX_get_error(context).into());
-        }
-    }
-    1
 }
 
 impl Tls {
@@ -298,7 +255,7 @@ impl Tls {
         let (ServerName::Name(name), true) = (self.expected(host), self.server_name) else {
             return Ok(());
         };
-        let mut name = terminated(name)?;
+        let mut name = certificate::terminated(name)?;
         // SAFETY: the caller's promise; OpenSSL copies the text, which ends with a NUL.
         let named = unsafe {
             SSL_ctrl(
@@ -329,63 +286,10 @@ impl Tls {
         let (ServerName::Name(expected) | ServerName::Address(expected)) = server else {
             return Err(Unverified { reason: c"unknown server", expected: b"" });
         };
-        // SAFETY: the caller's promise; OpenSSL's texts are static.
-        unsafe {
-            let mut result = SSL_get_verify_result(ssl);
-            if result == X509_V_OK as c_long {
-                // That is the result if there was nothing to verify, too.
-                let chain = SSL_get_peer_cert_chain(ssl).cast();
-                let certificate = OPENSSL_sk_value(chain, 0).cast::<X509>();
-                if certificate.is_null() {
-                    return Err(Unverified { reason: c"no certificate", expected });
-                }
-                result = check_name(certificate, server);
-            }
-            if result != X509_V_OK as c_long {
-                let reason = CStr::from_ptr(X509_verify_cert_error_string(result));
-                return Err(Unverified { reason, expected });
-            }
-        }
-        Ok(())
+        // SAFETY: the caller's promise.
+        let checked = unsafe { certificate::check(ssl, server) };
+        checked.map_err(|reason| Unverified { reason, expected })
     }
-}
-
-/// Whether it is the right server's. OpenSSL would do this in the handshake, but for
-/// want of memory forget whom it was to look for.
-///
-/// # Safety
-///
-/// `certificate` is live.
-unsafe fn check_name(certificate: *mut X509, server: ServerName<'_>) -> c_long {
-    // SAFETY: the caller's promise; an address ends with a NUL.
-    let (named, mismatch) = unsafe {
-        match server {
-            ServerName::Name(name) => {
-                let (data, length) = (name.as_ptr().cast(), name.len());
-                // The common name is none of its DNS names.
-                let flags = X509_CHECK_FLAG_NEVER_CHECK_SUBJECT;
-                let named = X509_check_host(certificate, data, length, flags, ptr::null_mut());
-                (named, X509_V_ERR_HOSTNAME_MISMATCH)
-            }
-            ServerName::Address(address) => {
-                let named = terminated(address).map_or(0, |mut address| {
-                    X509_check_ip_asc(certificate, address.as_mut_ptr().cast(), 0)
-                });
-                (named, X509_V_ERR_IP_ADDRESS_MISMATCH)
-            }
-            ServerName::Unknown => (0, X509_V_ERR_HOSTNAME_MISMATCH),
-        }
-    };
-    if named == 1 { X509_V_OK as c_long } else { mismatch as c_long }
-}
-
-/// A copy with a NUL behind it.
-fn terminated(text: &[u8]) -> Result<Bytes, NoMemory> {
-    let mut copy = Bytes::with_capacity(text.len().saturating_add(1))?;
-    copy.append(text)?;
-    copy.append(b"\0")?;
-
-    Ok(copy)
 }
 
 /// Why a server is not who it has to be.

@@ -26,6 +26,7 @@ pub mod refusal;
 pub mod reply;
 pub mod response_code;
 pub mod sasl;
+pub mod server;
 pub mod session;
 
 pub use capability::{Capabilities, StartTls};
@@ -33,4 +34,5 @@ pub use credentials::{Credentials, Login, Method, Secret};
 pub use refusal::Refusal;
 pub use response_code::ResponseCode;
 pub use sasl::{Mechanism, Methods};
-pub use session::{Policy, Refused, Server, Session};
+pub use server::{Policy, Refused, Server};
+pub use session::Session;

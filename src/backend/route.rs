@@ -2,7 +2,8 @@
 
 use ngx_mail::address::Addresses;
 use ngx_mail::attempt::Attempt;
-use ngx_mail::tls::{ServerName, Tls};
+use ngx_mail::certificate::ServerName;
+use ngx_mail::tls::Tls;
 use pop3::Secret;
 use pop3::backend::Options;
 
