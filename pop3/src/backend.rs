@@ -172,14 +172,16 @@ impl Dialogue {
             (Due::Reply(Command::User), true) => self.send(Command::Pass),
             (Due::Reply(Command::Pass), true) => Step::LoggedIn(reply.line),
 
-            (Due::Greeting, false) => Step::Broken(Broken::GreetingRefused, reply.text),
-            (Due::Reply(Command::Stls), false) => Step::Broken(Broken::StlsRefused, reply.text),
+            (Due::Greeting, false) => Step::Broken(Broken::GreetingRefused, fit(reply.text)),
+            (Due::Reply(Command::Stls), false) => {
+                Step::Broken(Broken::StlsRefused, fit(reply.text))
+            }
             (Due::Reply(Command::Xclient), false) => {
-                Step::Broken(Broken::XclientRefused, reply.text)
+                Step::Broken(Broken::XclientRefused, fit(reply.text))
             }
             (Due::Reply(Command::User | Command::Pass), false) => {
                 let (code, text) = ResponseCode::split(reply.text);
-                Step::Refused(code, text)
+                Step::Refused(code, fit(text))
             }
         }
     }
@@ -231,8 +233,20 @@ impl<'a> Reply<'a> {
         }
         let text = text.get(length..).unwrap_or_default();
 
-        Ok(Some(Self { line, ok, text: text.strip_prefix(b" ").unwrap_or(text) }))
+        let text = text.strip_prefix(b" ").unwrap_or(text);
+
+        Ok(Some(Self { line, ok, text }))
     }
+}
+
+/// A text, or none in its place if it holds a control character of the upper half, which
+/// some terminals obey: in UTF-8, or as a byte in what is none. Other such bytes are letters.
+fn fit(text: &[u8]) -> &[u8] {
+    let unfit = match str::from_utf8(text) {
+        Ok(text) => text.chars().any(|character| ('\u{80}'..='\u{9f}').contains(&character)),
+        Err(_) => text.iter().any(|byte| (0x80..=0x9f).contains(byte)),
+    };
+    if unfit { b"" } else { text }
 }
 
 /// The status indicator of a reply (RFC 1939, section 3).

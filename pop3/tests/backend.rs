@@ -296,3 +296,25 @@ fn each_reason_has_a_text_of_its_own() {
     assert_eq!(texts.len(), count);
     assert!(texts.iter().all(|text| text.starts_with("upstream ")));
 }
+
+#[test]
+fn a_text_with_a_control_character_of_the_upper_half_is_none() {
+    for (text, kept) in [
+        (&b"gesch\xc3\xa4ftig \xc4\x9b"[..], true),
+        (b"gesch\xe4ftig", true),
+        (b"\x9b31m", false),
+        (b"\xc2\x9b31m", false),
+        (b"gesch\x84ftig", false),
+    ] {
+        let line = [&b"-ERR [IN-USE] "[..], text, b"\r\n"].concat();
+        let expected = if kept { text } else { b"" };
+        assert_eq!(
+            after(&[b"+OK\r\n"], PLAIN).next(&line),
+            Step::Refused(ResponseCode::InUse, expected)
+        );
+        assert_eq!(
+            Dialogue::new(PLAIN).next(&[&b"-ERR "[..], text, b"\r\n"].concat()),
+            Step::Broken(Broken::GreetingRefused, expected)
+        );
+    }
+}
