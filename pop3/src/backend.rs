@@ -127,7 +127,9 @@ impl Dialogue {
 
     /// Takes all that the backend has sent since it is its turn. What is less than a
     /// line ([`Step::Wait`]) must stand at the head of the next call's `input`, with
-    /// more bytes behind it; else all of it is done with.
+    /// more bytes behind it; else all of it is done with. What stands behind the line is
+    /// ahead of its turn; a whole line too many that comes by itself cannot be told from
+    /// the reply that is due, and is taken for it.
     pub fn next<'a>(&mut self, input: &'a [u8]) -> Step<'a> {
         match Reply::parse(input) {
             Ok(Some(reply)) => self.take(&reply),
