@@ -244,7 +244,7 @@ impl<'a> Reply<'a> {
 /// A text, or none in its place if it holds a control character of the upper half, which
 /// some terminals obey: in UTF-8, or as a byte in what is none. Other such bytes are letters.
 fn fit(text: &[u8]) -> &[u8] {
-    let unfit = match str::from_utf8(text) {
+    let unfit = match core::str::from_utf8(text) {
         Ok(text) => text.chars().any(|character| ('\u{80}'..='\u{9f}').contains(&character)),
         Err(_) => text.iter().any(|byte| (0x80..=0x9f).contains(byte)),
     };
