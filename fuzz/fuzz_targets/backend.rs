@@ -87,10 +87,21 @@ fn refused(command: Option<Command>, text: &[u8]) -> Noted {
         Some(Command::Xclient) => Broken::XclientRefused,
         Some(Command::User | Command::Pass) => {
             let (code, text) = ResponseCode::split(text);
-            return Noted::Refused(code, text.into());
+            return Noted::Refused(code, fit(text));
         }
     };
-    Noted::Broken(why, text.into())
+    Noted::Broken(why, fit(text))
+}
+
+/// Without a control character of the upper half, written with two bytes in UTF-8 and with
+/// one in what is none.
+fn fit(text: &[u8]) -> Vec<u8> {
+    let upper = |byte: &u8| (0x80..0xa0).contains(byte);
+    let unfit = match String::from_utf8(text.to_vec()) {
+        Ok(_) => text.windows(2).any(|pair| pair[0] == 0xc2 && upper(&pair[1])),
+        Err(_) => text.iter().any(upper),
+    };
+    if unfit { vec![] } else { text.to_vec() }
 }
 
 /// A reply, read byte by byte: whether it is good and its text; what is wrong at the
