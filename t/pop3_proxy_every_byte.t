@@ -2,7 +2,8 @@
 
 # Logins at a backend of pop3_proxy_pass, in plain and in TLS: the bytes of the client
 # and those of the backend are cut at every place, and client and backend go at every
-# byte.  The replies are the same, or the login has failed, and nothing is left.
+# byte; inside a record of TLS, where one place is like the next, at every fifth.
+# The replies are the same, or the login has failed, and nothing is left.
 
 ###############################################################################
 
@@ -22,6 +23,7 @@ use Test::Nginx;
 use POP3Session;
 use POP3Proxy;
 use POP3Backend;
+use POP3Certificates;
 
 ###############################################################################
 
@@ -30,6 +32,8 @@ select STDOUT; $| = 1;
 
 my $CRLF = "\x0d\x0a";
 my $AT_ONCE = 40;
+my $STEP = 5;
+my $BEHIND_ALL = 10 ** 6;
 
 # Ways to a backend: the server, the port that it is given, where bytes are cut, the
 # port of the backend, and how that goes.
@@ -85,8 +89,9 @@ mail {
 
 EOC
 
-create_certificate($t, 'localhost');
-$t->write_file('cut', 'not');
+keep_certificates($t->testdir());
+issue('localhost', names => 'DNS:localhost');
+$t->write_file('cut', 'measure');
 
 start_backends($t,
 	8211 => {},
@@ -114,6 +119,10 @@ my $failed = join $CRLF, '-ERR [SYS/TEMP] mail server is not available',
 
 my $probe = session('plain');
 my %whole = map { $_ => whole($_) } sort keys %ways;
+
+# The places are those of a login like the ones that follow, with TLS's session reused.
+whole($_) for sort keys %ways;
+$t->write_file('cut', 'not');
 
 for my $way (sort keys %ways) {
 	like($whole{$way}, qr/\A(?:\+OK .*\x0d\x0a){3}\z/, "$way - login");
@@ -264,13 +273,14 @@ sub at_every_byte {
 # Between nginx and its backends
 
 # Forwards bytes.  In the file "cut" stands what is done: connection after connection
-# the backend's bytes are cut behind one more of them.  What has become of each is
+# the backend's bytes are cut at the next of their places.  What has become of each is
 # written to a log.
 
 sub cutter_daemon {
 	my ($dir, %to) = @_;
 
 	my ($parent, $what, $count, @pairs) = (getppid(), '', 0);
+	my %places;
 	my %listener = map {
 		my $s = IO::Socket::INET->new(LocalAddr => "127.0.0.1:$_", Listen => 128,
 			ReuseAddr => 1) or die "Can't listen on port $_: $@\n";
@@ -294,6 +304,7 @@ sub cutter_daemon {
 			forward($pair, \%ready) or next;
 			print $log "$pair->{what} $pair->{at} "
 				. ($pair->{was_cut} ? 'cut' : 'whole') . "\n";
+			$places{$pair->{port}} = [places($pair->{all})] if $pair->{what} eq 'measure';
 			$pair->{over} = 1;
 		}
 
@@ -309,11 +320,32 @@ sub cutter_daemon {
 			my $now = <$fh> // '';
 			($what, $count) = ($now, 0) if $now ne $what;
 
-			push @pairs, { near => $near, what => $what, at => $count++,
+			push @pairs, { near => $near, what => $what, port => $port,
+				at => ($places{$port} // [])->[$count++] // $BEHIND_ALL,
 				far => IO::Socket::INET->new("127.0.0.1:$port"),
-				sent => 0, rest => '' };
+				sent => 0, rest => '', all => '' };
 		}
 	}
+}
+
+# Where these bytes are cut: at each of plain text and of a record's ends.
+
+sub places {
+	my ($bytes) = @_;
+
+	my ($start, @places) = 0;
+
+	while ($start < length $bytes) {
+		my ($type, undef, $n) = unpack 'Cnn', substr $bytes, $start, 5;
+		my $size = $type >= 20 && $type <= 23 ? 5 + $n : 1;
+
+		push @places, map { $start + $_ } grep {
+			$_ < 8 || $_ > $size - 3 || $_ % $STEP == 0
+		} 0 .. $size - 1;
+		$start += $size;
+	}
+
+	return @places;
 }
 
 # Whether both ends of the pair are closed now.
@@ -331,8 +363,10 @@ sub forward {
 	if ($ready->{fileno $far}) {
 		$far->sysread(my $bytes, 65536) or $pair->{ended} = 1;
 
+		$pair->{all} .= $bytes if $pair->{what} eq 'measure';
+
 		my $first = $pair->{at} - $pair->{sent};
-		my $is_cut = $pair->{what} ne 'not' && $first >= 0
+		my $is_cut = $pair->{what} =~ /cut|close|reset/ && $first >= 0
 			&& $first < length $bytes;
 
 		$pair->{sent} += length $bytes;
