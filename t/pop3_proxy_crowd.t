@@ -1,6 +1,6 @@
 #!/usr/bin/perl
 
-# Hundreds of sessions that log in through pop3_proxy_pass at once, with and without
+# A crowd of sessions that log in through pop3_proxy_pass at once, with and without
 # TLS: some are refused, some have a backend that fails, some clients go.  Each gets
 # the answers of its own mailbox, and each backend is sent the lines of one session.
 
@@ -19,13 +19,14 @@ use Test::Nginx;
 use POP3Session;
 use POP3Proxy;
 use POP3Backend;
+use POP3Certificates;
 
 ###############################################################################
 
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $EACH = 40;      # sessions of a kind, a multiple of 4
+my $EACH = 16;      # sessions of a kind, a multiple of 4
 my $CRLF = "\x0d\x0a";
 my $UNAVAILABLE = '-ERR [SYS/TEMP] mail server is not available';
 my $INVALID = '-ERR [AUTH] invalid login or password';
@@ -113,7 +114,8 @@ mail {
 
 EOC
 
-create_certificate($t, 'localhost');
+keep_certificates($t->testdir());
+issue('localhost', names => 'DNS:localhost');
 
 # All logins stand still at a backend until this file is there.
 
