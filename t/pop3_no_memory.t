@@ -25,7 +25,9 @@ use POP3Backend;
 my $CRLF = "\x0d\x0a";
 
 # Name, port, bytes sent after the greeting (each piece of its own), and the
-# last reply of a session that had all the memory it wanted.
+# last reply of a session that had all the memory it wanted.  Where the handshake with
+# a backend is part of it, nearly all allocations are OpenSSL's, and the same ones: the
+# first that fails there, and the step to the next, so that each has others.
 
 my $list = qr/^\+OK methods.*^\.\x0d\x0a/ms;
 my $stat = qr/^\+OK 1 \d+\x0d\x0a/m;
@@ -44,6 +46,8 @@ sub at_backend {
 sub lines {
 	return join '', map { $_ . $CRLF } @_;
 }
+
+my %steps = (8150 => [1, 3], 8160 => [2, 3], 8170 => [3, 3], 8180 => [2, 6]);
 
 my @dialogues = (
 	['USER and PASS', 8110, $stat,
@@ -234,12 +238,13 @@ my $fds = settled_fds($t);
 
 for my $dialogue (@dialogues) {
 	my ($name, $port, $last, @pieces) = @$dialogue;
-	my ($n, $bad, $broken, $left) = (0, '', 0, 0);
+	my ($first, $step) = @{$steps{$port} // [1, 1]};
+	my ($n, $bad, $broken, $left) = ($first - $step, '', 0, 0);
 
 	# those of one session may be fewer than those of the next
 
 	while ($left < @addresses) {
-		my ($end, $in) = play($port, ++$n, $last, @pieces);
+		my ($end, $in) = play($port, $n += $step, $last, @pieces);
 
 		$bad .= "[$n: $end, $in]" if $end eq 'stuck' || $in =~ m{^-ERR (?!$errors)}m;
 		$left = left() ? $left + 1 : 0;
