@@ -27,7 +27,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->has_daemon('openssl')
-	->plan(78);
+	->plan(80);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -93,7 +93,9 @@ start_backends($t,
 		LIST => [['line', '+OK last words'], ['drop']],
 		TOP => [$huge, ['close']], DELE => [$huge, ['drop']],
 		UIDL => [$huge x 3, ['notify'], @still], RETR => [['flood', $huge]], RSET => [['reset']],
-		logins => { still => { USER => \@still }, quiet => { PASS => \@still } } },
+		logins => { still => { USER => \@still }, quiet => { PASS => \@still },
+			junk => { USER => [['cork', 1], ['line', '+OK'],
+				['raw', "\x17\x03\x03\x00\x05junk!"], ['cork', 0], @still] } } },
 	8212 => { greeting => \@still },
 	8213 => { tls => { ssl => 1 }, greeting => \@still },
 );
@@ -162,6 +164,15 @@ ok(closed($s), 'client goes on behind the end - closed');
 # "backend ends" and "backend drops" are no error
 
 is(join("\n", errors_take($t)), '', 'ends - nothing at level error');
+
+# Behind a reply, what is no TLS: that is said once
+
+$s = session(8110);
+command($s, 'USER junk');
+is(command($s, 'PASS secret'), '-ERR [SYS/TEMP] mail server is not available',
+	'junk behind a reply - reply');
+is(scalar(() = $t->read_file('error.log') =~ /\[(?:error|crit)\].*"junk"/g), 1,
+	'junk behind a reply - one line');
 
 # A client that resets its connection while its login is under way
 

@@ -4,7 +4,7 @@ use core::ffi::CStr;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use nginx_sys::{ngx_add_timer, ngx_connection_t};
+use nginx_sys::{NGX_ERROR, ngx_add_timer, ngx_connection_t};
 
 use crate::client::Received;
 use crate::connection::Connection;
@@ -77,6 +77,13 @@ impl<M: Registered> Backend for Connected<'_, M> {
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), Fault> {
+        // What came before TLS has failed was read; nginx has logged the failure.
+        // SAFETY: the invariant.
+        let failed = unsafe { (*self.raw.as_ptr()).ssl.as_ref() }
+            .is_some_and(|ssl| ssl.last == NGX_ERROR as isize);
+        if failed {
+            return Err(Fault::Broken);
+        }
         let mut rest = bytes;
         while !rest.is_empty() {
             // SAFETY: the invariant.

@@ -10,6 +10,7 @@ package POP3Loop;
 #	['wait', seconds]     ['until', file]     until the file is there
 #	['fin']               ends the sending side
 #	['notify']            close_notify, and no more than that
+#	['raw', bytes]        the bytes beside TLS
 #	['close']             the end; with TLS, close_notify comes before it
 #	['drop']              the same without close_notify
 #	['reset']             the end by RST
@@ -195,6 +196,12 @@ sub _do {
 
 	if ($what eq 'cork') {
 		$c->{sock}->setsockopt(IPPROTO_TCP, TCP_CORK, $arg);
+		return 1;
+	}
+
+	if ($what eq 'raw') {
+		open my $raw, '>&', fileno $c->{sock} or die "Can't dup: $!\n";
+		syswrite($raw, $arg);
 		return 1;
 	}
 
