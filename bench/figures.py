@@ -150,7 +150,9 @@ LOGINS = [
 
 BACKEND = [
     Figure('CPU per login, pop3_proxy_pass', 'µs', ratio(0.75), cpu(PASSED, 1000), timed=True),
-    Figure('System calls per login, pop3_proxy_pass', '', at_most(32), calls(PASSED, 20, 400)),
+    # Of the calls of a worker a few are not of a login's: a half is none of them.
+    Figure('System calls per login, pop3_proxy_pass', '', at_most(32, slack=0.5),
+           calls(PASSED, 20, 400)),
     Figure('CPU per login, TLS to the backend, full handshakes', 'µs', NONE,
            ours(cpu(SHAKING, TLS_LOGINS)), timed=True),
     Figure('CPU per login, TLS to the backend, sessions reused', 'µs', NONE,
