@@ -118,7 +118,8 @@ def make_certificate(folder: Path) -> None:
     """For the workers in folders of that one; with its key, in one file."""
     file = str(folder / 'localhost.pem')
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2',
-                    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost', '-keyout', file, '-out', file + '.crt'],
+                    '-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost',
+                    '-keyout', file, '-out', file + '.crt'],
                    check=True, stderr=subprocess.DEVNULL)
     with open(file, 'a') as pem:
         pem.write(Path(file + '.crt').read_text())
