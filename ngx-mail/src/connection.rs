@@ -48,13 +48,13 @@ impl<'a, M: Registered> Connection<'a, M> {
     }
 
     /// nginx's pointer to the connection.
-    pub(crate) const fn raw(&self) -> NonNull<ngx_connection_t> {
-        self.raw
-    }
-
-    /// nginx's pointer to the connection.
     pub(crate) const fn as_ptr(&self) -> *mut ngx_connection_t {
         self.raw.as_ptr()
+    }
+
+    /// The same, for another [`Connection`]: it is not null.
+    pub(crate) const fn raw(&self) -> NonNull<ngx_connection_t> {
+        self.raw
     }
 
     /// nginx's pointer to the read event.

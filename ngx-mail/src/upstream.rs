@@ -70,8 +70,8 @@ impl Upstream {
 
     /// Ends TLS with close_notify, if it has begun. Nothing can be sent behind it.
     pub fn end_tls(&mut self) {
-        // SAFETY: what is owned here is live; nginx does not read an error of its in
-        // the queue, which it would take for a fault of its own.
+        // SAFETY: what is owned here is live, and so is the connection in TLS. OpenSSL's
+        // queue is emptied: nginx would take an error in it for one of its next call.
         unsafe {
             if !self.ssl.is_null() && (*(*self.connection).ssl).handshaked() != 0 {
                 SSL_shutdown(self.ssl);

@@ -234,7 +234,6 @@ impl<'a> Reply<'a> {
             return Err(Broken::AheadOfTurn);
         }
         let text = text.get(length..).unwrap_or_default();
-
         let text = text.strip_prefix(b" ").unwrap_or(text);
 
         Ok(Some(Self { line, ok, text }))
