@@ -33,8 +33,6 @@ pub struct Capabilities<'a, N> {
     pub methods: &'a Methods,
     /// Whether STLS is offered.
     pub starttls: StartTls,
-    /// Whether each login that fails has a [response code](crate::ResponseCode).
-    pub auth_response_code: bool,
 }
 
 /// What is wrong with a configured capability.
@@ -92,8 +90,9 @@ fn is_tag(name: &[u8], tag: &[u8]) -> bool {
 
 impl<'a, 'n, N: Iterator<Item = &'n [u8]> + Clone> Capabilities<'a, N> {
     /// Writes the answer to CAPA, piece by piece. Before TLS under `starttls
-    /// only` it holds neither USER nor SASL. RESP-CODES is in it, as replies may
-    /// have a response code (RFC 2449, section 8).
+    /// only` it holds neither USER nor SASL. RESP-CODES and AUTH-RESP-CODE are in it, as
+    /// replies may have a response code (RFC 2449, section 8) and those to wrong
+    /// credentials have theirs (RFC 3206, section 6).
     pub fn write(&self, tls: bool, mut put: impl FnMut(&[u8])) {
         let login = tls || self.starttls != StartTls::Only;
 
@@ -104,9 +103,8 @@ impl<'a, 'n, N: Iterator<Item = &'n [u8]> + Clone> Capabilities<'a, N> {
                 put(b"\r\n");
             }
         }
-        let codes = [(RESPONSE_CODES, true), (AUTH_RESPONSE_CODE, self.auth_response_code)];
-        for (code, has) in codes {
-            if has && !self.names.clone().any(|name| is_tag(name, code)) {
+        for code in [RESPONSE_CODES, AUTH_RESPONSE_CODE] {
+            if !self.names.clone().any(|name| is_tag(name, code)) {
                 put(code);
                 put(b"\r\n");
             }
@@ -144,26 +142,42 @@ mod tests {
     fn capa(names: &[&str], methods: Methods, starttls: StartTls, tls: bool) -> String {
         let mut text = Vec::new();
         let names = names.iter().map(|name| name.as_bytes());
-        Capabilities { names, methods: &methods, starttls, auth_response_code: false }
+        Capabilities { names, methods: &methods, starttls }
             .write(tls, |piece| text.extend_from_slice(piece));
         String::from_utf8(text).unwrap()
     }
 
-    const ALL: Methods = Methods { plain: true, apop: true, cram_md5: true, external: true };
-    const APOP: Methods = Methods { plain: false, apop: true, cram_md5: false, external: false };
+    const ALL: Methods = Methods {
+        plain: true,
+        apop: true,
+        cram_md5: true,
+        external: true,
+        xoauth2: true,
+        oauthbearer: true,
+    };
+    const APOP: Methods = Methods {
+        plain: false,
+        apop: true,
+        cram_md5: false,
+        external: false,
+        xoauth2: false,
+        oauthbearer: false,
+    };
 
     #[test]
     fn rfc_2449_list_in_configured_order() {
         assert_eq!(
             capa(&["UIDL", "EXPIRE NEVER", "USER"], ALL, StartTls::Off, false),
             "+OK Capability list follows\r\nUIDL\r\nEXPIRE NEVER\r\nUSER\r\n\
-             RESP-CODES\r\nSASL PLAIN LOGIN CRAM-MD5 EXTERNAL\r\n.\r\n"
+             RESP-CODES\r\nAUTH-RESP-CODE\r\nSASL PLAIN LOGIN CRAM-MD5 EXTERNAL XOAUTH2 OAUTHBEARER\r\n.\r\n"
         );
     }
 
     #[test]
     fn rfc_2595_stls_until_tls() {
-        assert!(capa(&["USER"], ALL, StartTls::On, false).ends_with("EXTERNAL\r\nSTLS\r\n.\r\n"));
+        assert!(
+            capa(&["USER"], ALL, StartTls::On, false).ends_with("OAUTHBEARER\r\nSTLS\r\n.\r\n")
+        );
         assert!(!capa(&["USER"], ALL, StartTls::On, true).contains("STLS"));
     }
 
@@ -172,7 +186,7 @@ mod tests {
         let names = ["TOP", "User", "USERS"];
         assert_eq!(
             capa(&names, ALL, StartTls::Only, false),
-            "+OK Capability list follows\r\nTOP\r\nUSERS\r\nRESP-CODES\r\nSTLS\r\n.\r\n"
+            "+OK Capability list follows\r\nTOP\r\nUSERS\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nSTLS\r\n.\r\n"
         );
         assert!(capa(&names, ALL, StartTls::Only, true).contains("\r\nUser\r\n"));
     }
@@ -181,38 +195,37 @@ mod tests {
     fn no_sasl_line_without_mechanism() {
         assert_eq!(
             capa(&["TOP"], APOP, StartTls::Off, false),
-            "+OK Capability list follows\r\nTOP\r\nRESP-CODES\r\n.\r\n"
+            "+OK Capability list follows\r\nTOP\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\n.\r\n"
         );
+    }
+
+    #[test]
+    fn each_token_has_a_mechanism_of_its_own() {
+        let none = Methods::default();
+        for (methods, name) in [
+            (Methods { xoauth2: true, ..none }, "XOAUTH2"),
+            (Methods { oauthbearer: true, ..none }, "OAUTHBEARER"),
+        ] {
+            let list = capa(&[], methods, StartTls::Only, true);
+            assert!(list.ends_with(&std::format!("\r\nSASL {name}\r\n.\r\n")), "{list}");
+            assert!(!capa(&[], methods, StartTls::Only, false).contains("SASL"));
+        }
     }
 
     #[test]
     fn rfc_2449_response_codes_are_announced_once() {
         assert_eq!(
             capa(&["resp-codes", "TOP"], APOP, StartTls::Off, false),
-            "+OK Capability list follows\r\nresp-codes\r\nTOP\r\n.\r\n"
+            "+OK Capability list follows\r\nresp-codes\r\nTOP\r\nAUTH-RESP-CODE\r\n.\r\n"
         );
     }
 
     #[test]
-    fn rfc_3206_auth_response_code_where_each_failed_login_has_one() {
-        let listed = |names: &[&str], auth_response_code, tls| {
-            let mut text = Vec::new();
-            let names = names.iter().map(|name| name.as_bytes());
-            Capabilities { names, methods: &APOP, starttls: StartTls::Only, auth_response_code }
-                .write(tls, |piece| text.extend_from_slice(piece));
-            String::from_utf8(text).unwrap()
-        };
-
-        let head = "+OK Capability list follows\r\n";
-        for (tls, end) in [(true, ".\r\n"), (false, "STLS\r\n.\r\n")] {
-            let both = std::format!("{head}RESP-CODES\r\nAUTH-RESP-CODE\r\n{end}");
-            assert_eq!(listed(&[], true, tls), both);
-            assert_eq!(listed(&[], false, tls), std::format!("{head}RESP-CODES\r\n{end}"));
-
-            let by_hand = std::format!("{head}auth-resp-code\r\nRESP-CODES\r\n{end}");
-            assert_eq!(listed(&["auth-resp-code"], true, tls), by_hand);
-            assert_eq!(listed(&["auth-resp-code"], false, tls), by_hand);
-        }
+    fn rfc_3206_response_code_is_announced_once() {
+        assert_eq!(
+            capa(&["auth-resp-code"], APOP, StartTls::Off, false),
+            "+OK Capability list follows\r\nauth-resp-code\r\nRESP-CODES\r\n.\r\n"
+        );
     }
 
     #[test]

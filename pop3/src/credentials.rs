@@ -16,6 +16,10 @@ pub enum Method {
     /// A proof outside of POP3, usually the TLS client certificate
     /// (RFC 4422, appendix A).
     External,
+    /// A bearer token in the form that Google has given it.
+    Xoauth2,
+    /// A bearer token (RFC 7628).
+    Oauthbearer,
 }
 
 /// Bytes that never appear in a log or in `Debug` output.
@@ -63,7 +67,7 @@ pub struct Credentials<'a> {
     pub method: Method,
     /// Whose they are.
     pub login: Login<'a>,
-    /// The password or the 32 hex digits of the digest; empty for
+    /// The password, the 32 hex digits of the digest or the bare token; empty for
     /// [`Method::External`].
     pub secret: Secret<'a>,
 }
@@ -121,6 +125,24 @@ pub fn digest(digest: &[u8]) -> Result<Secret<'_>, Refusal> {
 /// Whether a text holds a word, which is not empty.
 pub(crate) fn contains(text: &[u8], word: &[u8]) -> bool {
     !word.is_empty() && text.windows(word.len()).any(|window| window == word)
+}
+
+/// Takes a bearer token (RFC 6750, section 2.1).
+///
+/// # Errors
+///
+/// [`Refusal::InvalidToken`]
+pub fn token(token: &[u8]) -> Result<Secret<'_>, Refusal> {
+    let mut bare = token;
+    while let [head @ .., b'='] = bare {
+        bare = head;
+    }
+    let fits = |&byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+    if bare.is_empty() || !bare.iter().all(fits) {
+        return Err(Refusal::InvalidToken);
+    }
+
+    Ok(Secret(token))
 }
 
 /// Whether one of the bytes is `unfit`. They are looked at in groups, without a
@@ -199,6 +221,22 @@ mod tests {
             b" 4c9334bac560ecc979e58001b3e22fb",
         ] {
             assert_eq!(digest(wrong), Err(Refusal::InvalidDigest));
+        }
+    }
+
+    #[test]
+    fn rfc_6750_tokens() {
+        for byte in 0..=u8::MAX {
+            let fits = byte.is_ascii_alphanumeric() || b"-._~+/".contains(&byte);
+            assert_eq!(token(&[byte, b'a']).is_ok(), fits, "{byte:#x}");
+            assert_eq!(token(&[b'a', byte]).is_ok(), fits || byte == b'=', "{byte:#x}");
+        }
+        for (text, fits) in
+            [("", false), ("=", false), ("==", false), ("a==", true), ("a=b", false)]
+        {
+            let expected =
+                if fits { Ok(Secret(text.as_bytes())) } else { Err(Refusal::InvalidToken) };
+            assert_eq!(token(text.as_bytes()), expected, "{text}");
         }
     }
 }

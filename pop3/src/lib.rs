@@ -33,6 +33,7 @@ pub use capability::{Capabilities, StartTls};
 pub use credentials::{Credentials, Login, Method, Secret};
 pub use refusal::Refusal;
 pub use response_code::ResponseCode;
+pub use sasl::oauth::OAuth;
 pub use sasl::{Mechanism, Methods};
 pub use server::{Policy, Refused, Server};
 pub use session::Session;

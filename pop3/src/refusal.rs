@@ -37,6 +37,8 @@ pub enum Refusal {
     InvalidPassword,
     /// A digest that is not 32 hex digits.
     InvalidDigest,
+    /// A bearer token that RFC 6750 has not in that form.
+    InvalidToken,
     /// The client cancelled the exchange with `*` (RFC 5034, section 4).
     Cancelled,
 }
@@ -61,6 +63,7 @@ impl Refusal {
             Self::InvalidLogin => b"-ERR [AUTH] invalid login\r\n",
             Self::InvalidPassword => b"-ERR [AUTH] invalid password\r\n",
             Self::InvalidDigest => b"-ERR [AUTH] invalid digest\r\n",
+            Self::InvalidToken => b"-ERR [AUTH] invalid token\r\n",
             Self::Cancelled => b"-ERR authentication cancelled\r\n",
         }
     }
@@ -83,6 +86,7 @@ impl Refusal {
             Self::InvalidLogin => c"client sent invalid login",
             Self::InvalidPassword => c"client sent invalid password",
             Self::InvalidDigest => c"client sent invalid digest",
+            Self::InvalidToken => c"client sent invalid token",
             Self::Cancelled => c"client cancelled authentication",
         }
     }

@@ -28,3 +28,7 @@ pub const CRLF: &[u8] = b"\r\n";
 
 /// The reply to a login where no backend can be logged in at (RFC 3206, section 4).
 pub const UNAVAILABLE: &[u8] = b"-ERR [SYS/TEMP] mail server is not available\r\n";
+
+/// The reply to a login where the auth server does not answer as it should (RFC 3206,
+/// section 4).
+pub const INTERNAL_ERROR: &[u8] = b"-ERR [SYS/TEMP] internal server error\r\n";

@@ -25,18 +25,30 @@ impl ResponseCode {
     /// Takes the code off the head of a reply's text. One that is not known, as none
     /// at all, stands for [`ResponseCode::Auth`].
     pub fn split(text: &[u8]) -> (Self, &[u8]) {
-        let Some(bracketed) = text.strip_prefix(b"[") else { return (Self::Auth, text) };
-        let mut parts = bracketed.splitn(2, |&byte| byte == b']');
-        let (Some(name), Some(rest)) = (parts.next(), parts.next()) else {
-            return (Self::Auth, text);
-        };
-        // Words in brackets are no code, and what they say would be lost.
-        if name.is_empty() || !name.iter().all(u8::is_ascii_graphic) {
-            return (Self::Auth, text);
-        }
+        let Some((name, rest)) = Self::bracketed(text) else { return (Self::Auth, text) };
         let known = Self::ALL.into_iter().find(|code| code.name().eq_ignore_ascii_case(name));
 
         (known.unwrap_or(Self::Auth), rest.strip_prefix(b" ").unwrap_or(rest))
+    }
+
+    /// Writes the reply to credentials that are refused, piece by piece: with the code that
+    /// the text has, whatever that is, and else with [`ResponseCode::Auth`].
+    pub fn write_text(text: &[u8], mut put: impl FnMut(&[u8])) {
+        if Self::bracketed(text).is_none() {
+            return Self::Auth.write(text, put);
+        }
+        put(b"-ERR ");
+        put(text);
+        put(b"\r\n");
+    }
+
+    /// The code at the head of a text, if there is any, and what is behind it. Words in
+    /// brackets are none.
+    fn bracketed(text: &[u8]) -> Option<(&[u8], &[u8])> {
+        let mut parts = text.strip_prefix(b"[")?.splitn(2, |&byte| byte == b']');
+        let (name, rest) = (parts.next()?, parts.next()?);
+        let code = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+        code.then_some((name, rest))
     }
 
     /// Writes the reply to a login that has failed, piece by piece. A text of our own

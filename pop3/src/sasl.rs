@@ -2,11 +2,17 @@
 
 use core::ffi::CStr;
 
+use oauth::OAuth;
+
 pub mod base64;
+pub mod bearer;
 pub mod cram_md5;
 pub mod external;
 pub mod login;
+pub mod oauth;
+pub mod oauthbearer;
 pub mod plain;
+pub mod xoauth2;
 
 /// A SASL mechanism. It is an order: that of the capability list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,11 +25,16 @@ pub enum Mechanism {
     CramMd5,
     /// RFC 4422, appendix A
     External,
+    /// Never standardized; described by Google.
+    Xoauth2,
+    /// RFC 7628
+    Oauthbearer,
 }
 
 impl Mechanism {
     /// All of them, in the order in which they are announced.
-    pub const ALL: [Self; 4] = [Self::Plain, Self::Login, Self::CramMd5, Self::External];
+    pub const ALL: [Self; 6] =
+        [Self::Plain, Self::Login, Self::CramMd5, Self::External, Self::Xoauth2, Self::Oauthbearer];
 
     /// The registered name.
     pub const fn name(self) -> &'static [u8] {
@@ -32,6 +43,8 @@ impl Mechanism {
             Self::Login => b"LOGIN",
             Self::CramMd5 => b"CRAM-MD5",
             Self::External => b"EXTERNAL",
+            Self::Xoauth2 => OAuth::Xoauth2.name(),
+            Self::Oauthbearer => OAuth::Oauthbearer.name(),
         }
     }
 
@@ -47,6 +60,8 @@ impl Mechanism {
             Self::Login => c"AUTH LOGIN",
             Self::CramMd5 => c"AUTH CRAM-MD5",
             Self::External => c"AUTH EXTERNAL",
+            Self::Xoauth2 => c"AUTH XOAUTH2",
+            Self::Oauthbearer => c"AUTH OAUTHBEARER",
         }
     }
 }
@@ -70,6 +85,10 @@ pub struct Methods {
     pub cram_md5: bool,
     /// AUTH EXTERNAL.
     pub external: bool,
+    /// AUTH XOAUTH2.
+    pub xoauth2: bool,
+    /// AUTH OAUTHBEARER.
+    pub oauthbearer: bool,
 }
 
 impl Methods {
@@ -81,6 +100,8 @@ impl Methods {
             (b"apop", &mut self.apop),
             (b"cram-md5", &mut self.cram_md5),
             (b"external", &mut self.external),
+            (b"xoauth2", &mut self.xoauth2),
+            (b"oauthbearer", &mut self.oauthbearer),
         ]
         .into_iter()
         .find_map(|(known, on)| known.eq_ignore_ascii_case(name).then_some(on))
@@ -92,6 +113,8 @@ impl Methods {
             Mechanism::Plain | Mechanism::Login => self.plain,
             Mechanism::CramMd5 => self.cram_md5,
             Mechanism::External => self.external,
+            Mechanism::Xoauth2 => self.xoauth2,
+            Mechanism::Oauthbearer => self.oauthbearer,
         })
     }
 
@@ -101,6 +124,8 @@ impl Methods {
             Mechanism::Plain | Mechanism::Login => true,
             Mechanism::CramMd5 => self.cram_md5,
             Mechanism::External => self.external,
+            Mechanism::Xoauth2 => self.xoauth2,
+            Mechanism::Oauthbearer => self.oauthbearer,
         }
     }
 }
@@ -117,6 +142,8 @@ mod tests {
             ("APOP", Methods { apop: true, ..none }),
             ("Cram-MD5", Methods { cram_md5: true, ..none }),
             ("external", Methods { external: true, ..none }),
+            ("xoauth2", Methods { xoauth2: true, ..none }),
+            ("OAuthBearer", Methods { oauthbearer: true, ..none }),
         ] {
             let mut methods = none;
             *methods.named(name.as_bytes()).unwrap() = true;

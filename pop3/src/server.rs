@@ -1,4 +1,4 @@
-//! What a server has to do for the dialogue.
+//! What a session asks of its caller.
 
 use core::ffi::CStr;
 
@@ -12,8 +12,6 @@ pub struct Policy {
     /// Whether STLS is offered or required.
     pub starttls: StartTls,
     /// The longest line in bytes, its end included; [`Keyword::ALONE`] at least.
-    ///
-    /// [`Keyword::ALONE`]: crate::command::Keyword::ALONE
     pub max_line: usize,
     /// The error that ends the session.
     pub max_errors: u32,
@@ -39,8 +37,6 @@ pub trait Server {
     fn reply_mechanisms(&mut self);
     /// Sends a fresh challenge in base64 ([`cram_md5::write_challenge`]), and
     /// keeps it in place of a login: the credentials to come answer it.
-    ///
-    /// [`cram_md5::write_challenge`]: crate::sasl::cram_md5::write_challenge
     fn reply_challenge(&mut self);
     /// Keeps the login for the credentials to come, in place of an earlier
     /// one; then sends a line.
@@ -48,8 +44,15 @@ pub trait Server {
     /// Sends the refusal's reply, and logs it.
     fn refuse(&mut self, refused: &Refused);
     /// Asks the auth server. Whether the login fails or not, the session then
-    /// stands at the start of the dialogue.
+    /// stands at the start of the dialogue, but for a challenge that goes with a
+    /// refusal.
     fn authenticate(&mut self, credentials: &Credentials<'_>);
+    /// Sends the reply to a login that was refused with a challenge, which the client
+    /// has answered ([`Session::expect_answer`]), and closes if `close` is set: a limit
+    /// is reached.
+    ///
+    /// [`Session::expect_answer`]: crate::Session::expect_answer
+    fn reply_refusal(&mut self, close: bool);
     /// Sends `+OK`, throws away what else has come in, and starts TLS. A kept
     /// login is void (RFC 2595, section 4).
     fn start_tls(&mut self);

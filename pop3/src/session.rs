@@ -6,12 +6,13 @@ use core::ops::ControlFlow::{self, Break, Continue};
 
 use crate::command::{
     Command, Keyword, is_http_request, may_be_http_request, split_word, without_leading_spaces,
-    without_trailing_spaces,
 };
 use crate::line::{Line, Lines};
-use crate::sasl::{base64, cram_md5, external, login, plain};
 use crate::server::{Policy, Refused, Server};
 use crate::{Credentials, Login, Mechanism, Method, Refusal, StartTls, credentials, reply};
+use exchange::{Answered, Exchange};
+
+mod exchange;
 
 /// What the next line is taken for. It is asked for each line: `repr(u8)` has
 /// it in a byte of its own.
@@ -23,10 +24,10 @@ enum State {
     Start,
     /// A command after a USER that was accepted.
     User,
-    /// The client's message in an exchange of this mechanism.
-    Exchange(Mechanism),
-    /// The second message of AUTH LOGIN.
-    LoginPassword,
+    /// The client's message in an exchange.
+    Exchange(Exchange),
+    /// The client's answer to the challenge of a login that was refused.
+    Answer,
     /// The rest of a first line that is too long, and that began as an HTTP request
     /// does.
     HttpRequest,
@@ -90,7 +91,13 @@ impl Session {
                     self.command(Command::parse(text), server);
                 }
             }
-            Some(Line::Text(text)) => self.exchange(text, server),
+            Some(_) if self.state == State::Answer => self.end_refusal(server),
+            Some(Line::Text(text)) => {
+                if let State::Exchange(exchange) = self.state {
+                    let answered = exchange.go_on(text, server);
+                    self.go_on(exchange.mechanism(), answered, server);
+                }
+            }
             Some(Line::TooLong) => {
                 let request = self.state == State::HttpRequest
                     || (begins && may_be_http_request(head(input, limit)));
@@ -112,6 +119,15 @@ impl Session {
     pub const fn count_error(&mut self, policy: &Policy) -> bool {
         self.errors = self.errors.saturating_add(1);
         self.errors >= policy.max_errors
+    }
+
+    /// Has the next line be the client's answer to a challenge that says why its login
+    /// was refused ([`OAuth::write_challenge`]). Whatever that is, the login then counts
+    /// as an error, and [`Server::reply_refusal`] is called.
+    ///
+    /// [`OAuth::write_challenge`]: crate::OAuth::write_challenge
+    pub const fn expect_answer(&mut self) {
+        self.state = State::Answer;
     }
 
     const fn takes_command(&self) -> bool {
@@ -243,65 +259,24 @@ impl Session {
             return self.refuse(Refusal::UnsupportedMethod, Some(command), server);
         };
 
+        let answered = Exchange::begin(mechanism, response, server);
+        self.go_on(mechanism, answered, server);
+    }
+
+    /// Goes on with an exchange, or ends it.
+    fn go_on(&mut self, mechanism: Mechanism, answered: Answered, server: &mut impl Server) {
+        match answered {
+            Ok(next) => self.state = next.map_or(State::Start, State::Exchange),
+            Err(reason) => self.refuse(reason, Some(mechanism.log_text()), server),
+        }
+    }
+
+    /// Ends a login that was refused: the client knows why.
+    #[cold]
+    fn end_refusal(&mut self, server: &mut impl Server) {
         self.state = State::Start;
-        let answered = match (response, mechanism) {
-            ([], _) => {
-                self.state = State::Exchange(mechanism);
-                return match mechanism {
-                    Mechanism::Plain => server.reply(reply::EMPTY_CHALLENGE),
-                    Mechanism::Login | Mechanism::External => server.reply(reply::USERNAME_PROMPT),
-                    Mechanism::CramMd5 => server.reply_challenge(),
-                };
-            }
-            // The server goes first: there is no initial response.
-            (_, Mechanism::CramMd5) => Err(Refusal::InvalidArguments),
-            (response, _) => self.message(mechanism, response, server),
-        };
-
-        if let Err(reason) = answered {
-            self.refuse(reason, Some(mechanism.log_text()), server);
-        }
-    }
-
-    /// The answer to a challenge.
-    fn exchange(&mut self, line: &mut [u8], server: &mut impl Server) {
-        let (mechanism, answered) = match mem::take(&mut self.state) {
-            State::Exchange(mechanism) => (
-                mechanism,
-                not_cancelled(line).and_then(|text| self.message(mechanism, text, server)),
-            ),
-            _ => (
-                Mechanism::Login,
-                not_cancelled(line).and_then(|text| login_password(text, server)),
-            ),
-        };
-
-        if let Err(reason) = answered {
-            self.refuse(reason, Some(mechanism.log_text()), server);
-        }
-    }
-
-    /// The client's first message: an initial response or the answer to a
-    /// challenge.
-    fn message(
-        &mut self,
-        mechanism: Mechanism,
-        text: &mut [u8],
-        server: &mut impl Server,
-    ) -> Result<(), Refusal> {
-        let message = decode(text)?;
-
-        match mechanism {
-            Mechanism::Plain => server.authenticate(&plain::credentials(message)?),
-            Mechanism::CramMd5 => server.authenticate(&cram_md5::credentials(message)?),
-            Mechanism::External => server.authenticate(&external::credentials(message)?),
-            Mechanism::Login => {
-                server.keep_login(login::username(message)?, reply::PASSWORD_PROMPT);
-                self.state = State::LoginPassword;
-            }
-        }
-
-        Ok(())
+        let close = self.count_error(server.policy());
+        server.reply_refusal(close);
     }
 }
 
@@ -314,34 +289,7 @@ fn may_log_in(server: &impl Server) -> Result<(), Refusal> {
     }
 }
 
-/// The message that a text of the client stands for. `=` is an empty one: in an
-/// initial response (RFC 5034, section 4), and in the answer to a challenge as
-/// well, where curl has sent it until 2026.
-fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
-    match text {
-        [b'='] => Ok(&mut []),
-        text => base64::decode(text),
-    }
-}
-
 /// What is looked at of a line that is too long: as much wherever it is cut.
 fn head(input: &[u8], limit: usize) -> &[u8] {
     input.get(..limit).unwrap_or_default()
-}
-
-/// The second message of AUTH LOGIN.
-fn login_password(text: &mut [u8], server: &mut impl Server) -> Result<(), Refusal> {
-    server.authenticate(&login::credentials(decode(text)?)?);
-
-    Ok(())
-}
-
-/// A line of an exchange, unless it is the cancelling `*` (RFC 5034,
-/// section 4). Spaces at its end are no part of it: nginx's C module takes
-/// them off, so there may be clients that send them.
-fn not_cancelled(line: &mut [u8]) -> Result<&mut [u8], Refusal> {
-    match without_trailing_spaces(line) {
-        [b'*'] => Err(Refusal::Cancelled),
-        text => Ok(text),
-    }
 }

@@ -4,12 +4,12 @@
 mod support;
 
 use pop3::backend::Command::{Pass, Stls, User, Xclient};
-use pop3::backend::{Broken, Command, Dialogue, MAX_LINE, Options, Step};
+use pop3::backend::{Broken, Command, Dialogue, MAX_LINE, Options, Proof, Step};
 use pop3::{ResponseCode, Secret, backend};
 use support::Noted::{LoggedIn, Refused, Send, StartTls};
 use support::{Noted, log_in};
 
-const PLAIN: Options = Options { starttls: false, xclient: false };
+const PLAIN: Options = Options { starttls: false, xclient: false, proof: Proof::Password };
 
 fn play<T: AsRef<[u8]>>(turns: &[T], options: Options) -> Vec<Noted> {
     log_in(turns, options, |_| vec![])
@@ -68,7 +68,7 @@ fn commands_come_in_their_order() {
         (true, true, ok, vec![Send(Stls), StartTls, Send(User)]),
         (true, true, greeting, vec![Send(Stls), StartTls, Send(Xclient), Send(User)]),
     ] {
-        let steps = play(&[greeting, ok, ok, ok, ok], Options { starttls, xclient });
+        let steps = play(&[greeting, ok, ok, ok, ok], Options { starttls, xclient, ..PLAIN });
         let expected = [commands, vec![Send(Pass), end.clone()]].concat();
         assert_eq!(steps, expected, "{starttls} {xclient} {greeting}");
     }
@@ -89,14 +89,14 @@ fn xclient_is_offered_anywhere_in_the_greeting_and_only_there() {
         assert!(!after(&[greeting.as_bytes()], PLAIN).lacks_xclient());
     }
     assert_eq!(
-        play(&["+OK\r\n", "+OK [XCLIENT]\r\n"], Options { starttls: true, xclient: true }),
+        play(&["+OK\r\n", "+OK [XCLIENT]\r\n"], Options { starttls: true, xclient: true, ..PLAIN }),
         [Send(Stls), StartTls, Send(User)]
     );
 }
 
 #[test]
 fn another_backend_can_take_over_until_user_is_sent() {
-    let both = Options { starttls: true, xclient: true };
+    let both = Options { starttls: true, xclient: true, ..PLAIN };
     let ok = &b"+OK\r\n"[..];
     let replies = [b"+OK [XCLIENT]\r\n", ok, ok, ok];
     for (count, replaceable) in [(0, true), (1, true), (2, true), (3, false), (4, false)] {
@@ -110,7 +110,7 @@ fn another_backend_can_take_over_until_user_is_sent() {
 fn what_is_refused() {
     let ok = "+OK [XCLIENT]\r\n";
     let no = "-ERR [SYS/TEMP] no\r\n";
-    let both = Options { starttls: true, xclient: true };
+    let both = Options { starttls: true, xclient: true, ..PLAIN };
     for (replies, outcome) in [
         (vec![no], broken_with(Broken::GreetingRefused, "[SYS/TEMP] no")),
         (vec![ok, no], broken_with(Broken::StlsRefused, "[SYS/TEMP] no")),
@@ -231,7 +231,7 @@ fn what_is_wrong_first_is_what_is_found() {
 
 #[test]
 fn nothing_comes_ahead_of_its_turn() {
-    let both = Options { starttls: true, xclient: true };
+    let both = Options { starttls: true, xclient: true, ..PLAIN };
     let ok = &b"+OK [XCLIENT]\r\n"[..];
     for count in 0..5 {
         for behind in [&b"\0"[..], b"+", b"\r\n", b"+OK\r\n", b".\r\n", b"\x16\x03\x01"] {

@@ -66,7 +66,11 @@ fn turns() -> impl Strategy<Value = Vec<Vec<u8>>> {
 }
 
 fn options() -> impl Strategy<Value = Options> {
-    any::<(bool, bool)>().prop_map(|(starttls, xclient)| Options { starttls, xclient })
+    any::<(bool, bool)>().prop_map(|(starttls, xclient)| Options {
+        starttls,
+        xclient,
+        ..Options::default()
+    })
 }
 
 proptest! {

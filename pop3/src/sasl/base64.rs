@@ -16,11 +16,27 @@ const TEXT: usize = 32;
 /// The character for six zero bits.
 const ZERO: u8 = b'A';
 
-/// Where a group is decoded. A password goes through it: it is not to stay on the
-/// stack.
+/// Where a group is decoded or encoded. A password goes through it: it is not to stay
+/// on the stack.
 struct Group {
     text: [u8; TEXT],
     bytes: [u8; BYTES],
+}
+
+impl Group {
+    const EMPTY: Self = Self { text: [ZERO; TEXT], bytes: [0; BYTES] };
+
+    /// Decodes the head of a text without padding; nothing if it is wrong.
+    fn decode(&mut self, text: &[u8]) -> Option<&[u8]> {
+        let count = bytes_of(fill(&mut self.text, text, ZERO));
+        if !decode_group(&self.text, &mut self.bytes) {
+            return None;
+        }
+
+        let (decoded, behind) = self.bytes.split_at_checked(count)?;
+        // Bits of a last character that are no part of a byte.
+        behind.first().is_none_or(|&bits| bits == 0).then_some(decoded)
+    }
 }
 
 impl Drop for Group {
@@ -39,7 +55,7 @@ impl Drop for Group {
 /// [`Refusal::InvalidBase64`]
 pub fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
     let characters = without_padding(text).ok_or(Refusal::InvalidBase64)?.len();
-    let mut group = Group { text: [ZERO; TEXT], bytes: [0; BYTES] };
+    let mut group = Group::EMPTY;
     let mut at = 0_usize;
     let mut length = 0_usize;
 
@@ -47,23 +63,21 @@ pub fn decode(text: &mut [u8]) -> Result<&mut [u8], Refusal> {
     // that follows.
     while at < characters {
         let rest = text.get(at..characters).unwrap_or_default();
-        let count = bytes_of(fill(&mut group.text, rest, ZERO));
-        if !decode_group(&group.text, &mut group.bytes) {
-            return Err(Refusal::InvalidBase64);
-        }
-
-        let (decoded, behind) = group.bytes.split_at_checked(count).unwrap_or_default();
-        // Bits of a last character that are no part of a byte.
-        if behind.first().is_some_and(|&bits| bits != 0) {
-            return Err(Refusal::InvalidBase64);
-        }
-        let place = text.get_mut(length..).and_then(|place| place.get_mut(..count));
+        let decoded = group.decode(rest).ok_or(Refusal::InvalidBase64)?;
+        let place = text.get_mut(length..).and_then(|place| place.get_mut(..decoded.len()));
         place.ok_or(Refusal::InvalidBase64)?.copy_from_slice(decoded);
         at = at.wrapping_add(TEXT);
-        length = length.wrapping_add(count);
+        length = length.wrapping_add(decoded.len());
     }
 
     text.get_mut(..length).ok_or(Refusal::InvalidBase64)
+}
+
+/// Whether it is a text that [`decode`] takes.
+pub fn is_valid(text: &[u8]) -> bool {
+    let mut group = Group::EMPTY;
+    without_padding(text)
+        .is_some_and(|bare| bare.chunks(TEXT).all(|chunk| group.decode(chunk).is_some()))
 }
 
 /// Decodes a group; gives whether it was right. A function of its own, where
@@ -112,21 +126,61 @@ fn without_padding(text: &[u8]) -> Option<&[u8]> {
 }
 
 /// Writes the base64 of `bytes`, piece by piece.
-pub fn encode(bytes: &[u8], mut put: impl FnMut(&[u8])) {
-    let mut group = [0; BYTES];
-    let mut text = [0; TEXT];
+pub fn encode(bytes: &[u8], put: impl FnMut(&[u8])) {
+    let mut encoder = Encoder::new(put);
+    encoder.write(bytes);
+    encoder.finish();
+}
 
-    for rest in bytes.chunks(BYTES) {
-        let characters = characters_of(fill(&mut group, rest, 0));
-        encode_group(&group, &mut text);
-        put(text.get(..characters).unwrap_or_default());
+/// Writes the base64 of what comes piece by piece.
+pub struct Encoder<P> {
+    put: P,
+    group: Group,
+    /// How many of the group's bytes there are; the rest is zero.
+    length: usize,
+}
+
+impl<P: FnMut(&[u8])> Encoder<P> {
+    /// Writes to `put`.
+    pub const fn new(put: P) -> Self {
+        Self { put, group: Group::EMPTY, length: 0 }
     }
 
-    put(match bytes.len() % 3 {
-        1 => b"==",
-        2 => b"=",
-        _ => b"",
-    });
+    /// Takes a piece.
+    pub fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            if let Some(place) = self.group.bytes.get_mut(self.length) {
+                *place = byte;
+                self.length = self.length.wrapping_add(1);
+            }
+            if self.length >= BYTES {
+                self.flush();
+            }
+        }
+    }
+
+    /// Writes the end.
+    pub fn finish(mut self) {
+        let padding: &[u8] = match self.length % 3 {
+            1 => b"==",
+            2 => b"=",
+            _ => b"",
+        };
+        self.flush();
+        (self.put)(padding);
+    }
+
+    fn flush(&mut self) {
+        encode_group(&self.group.bytes, &mut self.group.text);
+        (self.put)(self.group.text.get(..characters_of(self.length)).unwrap_or_default());
+        self.group.bytes.fill(0);
+        self.length = 0;
+    }
+}
+
+/// How many characters so many bytes are, with padding.
+pub const fn encoded_length(bytes: usize) -> usize {
+    bytes.div_ceil(3).saturating_mul(4)
 }
 
 /// Encodes a group. A function of its own, as [`decode_group`] is.
@@ -153,8 +207,11 @@ mod tests {
     ];
 
     fn decoded(text: &str) -> Result<Vec<u8>, Refusal> {
+        let valid = is_valid(text.as_bytes());
         let mut text = text.as_bytes().to_vec();
-        decode(&mut text).map(|bytes| bytes.to_vec())
+        let decoded = decode(&mut text).map(|bytes| bytes.to_vec());
+        assert_eq!(valid, decoded.is_ok());
+        decoded
     }
 
     #[test]
@@ -163,8 +220,38 @@ mod tests {
             let mut encoded = Vec::new();
             encode(bytes.as_bytes(), |piece| encoded.extend_from_slice(piece));
             assert_eq!(encoded, text.as_bytes());
+            assert_eq!(encoded_length(bytes.len()), text.len());
             assert_eq!(decoded(text), Ok(bytes.as_bytes().to_vec()));
         }
+    }
+
+    #[test]
+    fn pieces_of_any_length() {
+        let bytes: Vec<u8> = (0..100).map(|at: u8| at.wrapping_mul(89)).collect();
+        for length in 0..bytes.len() {
+            let bytes = &bytes[..length];
+            let mut expected = std::vec![0; encoded_length(length)];
+            assert_eq!(STANDARD.encode_slice(bytes, &mut expected), Ok(expected.len()));
+            for size in [1, 2, 3, 7, 23, 24, 25, 100] {
+                let mut encoded = Vec::new();
+                let mut encoder = Encoder::new(|piece: &[u8]| encoded.extend_from_slice(piece));
+                bytes.chunks(size).for_each(|piece| encoder.write(piece));
+                encoder.finish();
+                assert_eq!(encoded, expected, "{length} in pieces of {size}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_is_found_in_every_group() {
+        let text = "QUJD".repeat(20);
+        for at in 0..text.len() {
+            let mut wrong = text.clone();
+            wrong.replace_range(at..=at, "-");
+            assert_eq!(decoded(&wrong), Err(Refusal::InvalidBase64), "{at}");
+        }
+        assert_eq!(decoded(&text), Ok(b"ABC".repeat(20)));
+        assert_eq!(decoded(&(text + "Zh")), Err(Refusal::InvalidBase64));
     }
 
     #[test]

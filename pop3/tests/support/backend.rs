@@ -10,6 +10,7 @@ use pop3::backend::{Broken, Command, Dialogue, MAX_LINE, Options, Step};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Noted {
     Send(Command),
+    Challenged(Command, Vec<u8>),
     StartTls,
     LoggedIn(Vec<u8>),
     Refused(ResponseCode, Vec<u8>),
@@ -32,6 +33,7 @@ pub fn turn(dialogue: &mut Dialogue, bytes: &[u8], cuts: &[usize]) -> Option<Not
                 continue;
             }
             Step::Send(command) => Noted::Send(command),
+            Step::Challenged(command, text) => Noted::Challenged(command, text.to_vec()),
             Step::StartTls => Noted::StartTls,
             Step::LoggedIn(line) => Noted::LoggedIn(line.to_vec()),
             Step::Refused(code, text) => Noted::Refused(code, text.to_vec()),
@@ -56,7 +58,7 @@ pub fn log_in<T: AsRef<[u8]>>(
 
     for bytes in turns.iter().map(AsRef::as_ref) {
         let Some(noted) = turn(&mut dialogue, bytes, &cuts(bytes.len())) else { break };
-        let goes_on = matches!(noted, Noted::Send(_) | Noted::StartTls);
+        let goes_on = matches!(noted, Noted::Send(_) | Noted::Challenged(..) | Noted::StartTls);
         let secured = noted == Noted::StartTls;
         steps.push(noted);
         if secured {

@@ -5,11 +5,20 @@
 
 use core::ops::ControlFlow::{Break, Continue};
 
-use pop3::{Credentials, Login, Methods, Policy, Refusal, Refused, Server, Session, StartTls};
+use pop3::{
+    Credentials, Login, Methods, OAuth, Policy, Refusal, Refused, Server, Session, StartTls,
+};
 
 /// A server that allows everything.
 pub const POLICY: Policy = Policy {
-    methods: Methods { plain: true, apop: true, cram_md5: true, external: true },
+    methods: Methods {
+        plain: true,
+        apop: true,
+        cram_md5: true,
+        external: true,
+        xoauth2: true,
+        oauthbearer: true,
+    },
     starttls: StartTls::On,
     max_line: 64,
     max_errors: 1000,
@@ -27,6 +36,8 @@ pub enum Noted {
     Refuse(Refusal),
     Close(Refusal),
     Authenticate(pop3::Method, Option<Vec<u8>>, Vec<u8>),
+    /// To a login that was refused with a challenge; whether the session ends with it.
+    Refusal(bool),
     StartTls,
     Quit,
 }
@@ -47,6 +58,16 @@ pub struct Notes<'a> {
     pub noted: Vec<Noted>,
     pub policy: &'a Policy,
     pub tls: bool,
+}
+
+impl Notes<'_> {
+    /// Whether what was noted last is a login that is refused with a challenge.
+    pub fn challenges(&self) -> bool {
+        match self.noted.last() {
+            Some(Noted::Authenticate(method, ..)) => OAuth::of(*method).is_some(),
+            _ => false,
+        }
+    }
 }
 
 impl Server for Notes<'_> {
@@ -87,6 +108,10 @@ impl Server for Notes<'_> {
         self.noted.push(Noted::from(credentials));
     }
 
+    fn reply_refusal(&mut self, close: bool) {
+        self.noted.push(Noted::Refusal(close));
+    }
+
     fn start_tls(&mut self) {
         self.noted.push(Noted::StartTls);
     }
@@ -97,8 +122,8 @@ impl Server for Notes<'_> {
 }
 
 /// Feeds `bytes` to a new session in pieces that end at `cuts`, and gives what
-/// was noted for each line. Every login is taken to fail, and input goes on
-/// after STLS and QUIT.
+/// was noted for each line. Every login is taken to fail, that by a token with a
+/// challenge, and input goes on after STLS and QUIT.
 pub fn play(bytes: &[u8], cuts: &[usize], policy: &Policy, tls: bool) -> Vec<Noted> {
     let mut session = Session::default();
     let mut held = Vec::new();
@@ -112,7 +137,11 @@ pub fn play(bytes: &[u8], cuts: &[usize], policy: &Policy, tls: bool) -> Vec<Not
         let mut input = &mut held[..];
         held = loop {
             let length = input.len();
-            match session.next(input, &mut server) {
+            let next = session.next(input, &mut server);
+            if server.challenges() {
+                session.expect_answer();
+            }
+            match next {
                 Continue(rest) => {
                     assert!(rest.len() < length, "a line was taken");
                     input = rest;
