@@ -10,4 +10,4 @@ pub mod route;
 pub mod state;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -2,21 +2,15 @@
 
 use core::ffi::CStr;
 
-use ngx_mail::certificate::ServerName;
 use ngx_mail::client::Client;
 use ngx_mail::cycle::Cycle;
-use ngx_mail::heap::{Boxed, Bytes};
-use ngx_mail::login::{Authenticator, Event, Login};
 use ngx_mail::session::{Handler, Session};
-use ngx_mail::tls::Tls;
-use pop3::reply;
+use pop3::Method;
 
-use crate::backend;
-use crate::backend::route::Route;
-use crate::backend::state::State;
 use crate::client::dialogue;
 use crate::client::state::Next;
-use crate::conf::backend::Ssl;
+use crate::logins;
+use crate::logins::failure::resume;
 use crate::module::Pop3;
 
 const ANNOUNCEMENT: &CStr = terminated(concat!(
@@ -59,10 +53,6 @@ impl Handler for Pop3 {
         resume(session);
     }
 
-    fn refused(session: Session<'_, Self>) {
-        resume(session);
-    }
-
     fn readable(mut session: Session<'_, Self>) {
         let (mut connection, state) = session.parts();
         let conf = connection.conf();
@@ -85,156 +75,23 @@ impl Handler for Pop3 {
     }
 }
 
-/// Begins anew, when the present event is done.
-fn resume(mut session: Session<'_, Pop3>) {
-    let (mut connection, state) = session.parts();
-    dialogue::resume(state);
-    connection.set_action(c"in auth state");
-    session.read_soon();
-}
-
 /// Inlined: this is how most events end.
 #[inline(always)]
 fn go_on(session: Session<'_, Pop3>, next: Next) {
     match next {
         Next::Read | Next::Send => session.wait_for_input(),
-        Next::Authenticate => authenticate(session),
+        Next::Authenticate(method) => authenticate(session, method),
         Next::StartTls => start_tls(session),
         Next::Close | Next::Drop => session.close(),
-        Next::Fail => fail(session),
+        Next::Fail => session.internal_error(),
     }
 }
 
-fn authenticate(mut session: Session<'_, Pop3>) {
+fn authenticate(mut session: Session<'_, Pop3>, method: Method) {
     let (mut connection, state) = session.parts();
-    if dialogue::hand_on(&mut connection, state).is_err() {
-        return fail(session);
-    }
-    if connection.conf().backend.is_some() {
-        log_in(session);
-    } else {
-        session.authenticate();
-    }
-}
-
-/// Begins a login at a backend.
-fn log_in(mut session: Session<'_, Pop3>) {
-    let (connection, state) = session.parts();
-    let Some(route) = Route::of(connection.conf(), None) else { return fail(session) };
-    let begun = State::new(route.options, route.addresses.take_turn()).and_then(Boxed::new);
-    let Ok(begun) = connection.logged(begun) else { return fail(session) };
-    state.backend = Some(begun);
-    if let Some(login) = session.begin_login() {
-        connect(login);
-    }
-}
-
-/// Connects to the next address, or tells the client that there is none.
-fn connect(mut login: Login<'_, Pop3>) {
-    loop {
-        let (_, connection, state) = login.parts();
-        let next = Route::of(connection.conf(), None)
-            .filter(|_| connection.has_time())
-            .zip(state.backend.as_deref_mut())
-            .and_then(|(route, state)| {
-                let (index, left) = state.next_address(route.addresses.count())?;
-                Some((route.addresses.get(index), left))
-            });
-        let Some((address, left)) = next else { return refuse(login, reply::UNAVAILABLE) };
-        login = match login.connect(address, left) {
-            Ok(()) => return,
-            Err(login) => login,
-        };
-    }
-}
-
-impl Authenticator for Pop3 {
-    fn backend(mut login: Login<'_, Self>, event: Event) {
-        let Some(Route { tls, host, .. }) = Route::of(login.conf(), None) else {
-            return fail(login.leave());
-        };
-        match (event, tls) {
-            (Event::Connected, Some((Ssl::On, tls))) => secure(login, tls, host),
-            (Event::Connected, _) => wait_for_greeting(login),
-            (Event::Secured, Some((ssl, tls))) if login.verify(tls, host) => match ssl {
-                Ssl::StartTls => go_on_with_backend(login, event),
-                _ => wait_for_greeting(login),
-            },
-            (Event::Readable, _) => go_on_with_backend(login, event),
-            (Event::Secured | Event::Failed, _) => next_backend(login),
-        }
-    }
-}
-
-fn wait_for_greeting(mut login: Login<'_, Pop3>) {
-    let (_, mut connection, _) = login.parts();
-    connection.set_action(c"reading greeting from upstream");
-    login.wait();
-}
-
-/// Makes the TLS handshake with a backend.
-fn secure(login: Login<'_, Pop3>, tls: &Tls, host: ServerName<'_>) {
-    if let Err(login) = login.secure(tls, host) {
-        next_backend(login);
-    }
-}
-
-/// Takes a step of the dialogue with a backend.
-fn go_on_with_backend(mut login: Login<'_, Pop3>, event: Event) {
-    let conf = login.conf();
-    let (backend, connection, state) = login.parts();
-    let route = Route::of(conf, connection.attempt());
-    let (Some(mut backend), Some(route), Some(kept)) =
-        (backend, route, state.backend.as_deref_mut())
-    else {
-        return fail(login.leave());
-    };
-    let Route { tls, host, .. } = route;
-    match backend::dialogue::step(event, &mut backend, &connection, kept, &route.credentials) {
-        backend::dialogue::Next::Wait => login.wait(),
-        backend::dialogue::Next::StartTls => match tls {
-            Some((_, tls)) => secure(login, tls, host),
-            None => fail(login.leave()),
-        },
-        backend::dialogue::Next::Relay(line) => relay(login, line),
-        backend::dialogue::Next::Refuse(reply) => refuse(login, reply.as_slice()),
-        backend::dialogue::Next::Fail => next_backend(login),
-        backend::dialogue::Next::NoMemory => fail(login.leave()),
-    }
-}
-
-/// Goes on with another backend, if the last one has not been told who logs in.
-fn next_backend(mut login: Login<'_, Pop3>) {
-    let (_, _, state) = login.parts();
-    match &state.backend {
-        Some(state) if state.dialogue.replaceable() => connect(login),
-        _ => refuse(login, reply::UNAVAILABLE),
-    }
-}
-
-/// Has nginx relay, and send the client the line first; that may be too long for it.
-fn relay(mut login: Login<'_, Pop3>, line: Bytes) {
-    let room = login.room();
-    let (_, connection, state) = login.parts();
-    state.backend = None;
-    let fits = line.as_slice().len() <= room;
-    let line = if fits { Ok(line) } else { connection.copy(reply::OK) };
-    match line {
-        Ok(line) => login.relay(line),
-        Err(_) => fail(login.leave()),
-    }
-}
-
-/// Tells the client that its login has failed, and goes on with it.
-fn refuse(login: Login<'_, Pop3>, reply: &[u8]) {
-    let mut session = login.leave();
-    let (mut connection, state) = session.parts();
-    state.backend = None;
-    connection.set_action(c"in auth state");
-    let conf = connection.conf();
-    match dialogue::refuse(connection.reborrow(), conf, state, reply) {
-        Next::Read => resume(session),
-        next => go_on(session, next),
+    match dialogue::hand_on(&mut connection, state) {
+        Ok(()) => logins::begin(session, method),
+        Err(_) => session.internal_error(),
     }
 }
 
@@ -243,10 +100,4 @@ fn start_tls(mut session: Session<'_, Pop3>) {
     let (mut connection, state) = session.parts();
     dialogue::forget(&mut connection, state);
     session.wait_for_handshake();
-}
-
-/// Tells the client of an error of ours.
-#[cold]
-fn fail(session: Session<'_, Pop3>) {
-    session.internal_error();
 }

@@ -1,5 +1,8 @@
 //! The configuration of a server: what it allows, and the replies made of it.
 
+pub mod auth;
+#[cfg(not(test))]
+pub mod auth_directives;
 pub mod backend;
 #[cfg(not(test))]
 pub mod directives;
@@ -129,7 +132,7 @@ impl ngx_mail::conf::ServerConf for ServerConf {
         self.backend = self.settings.merge(&parent.settings, cf, &self.policy.methods)?;
 
         let names = self.capabilities.as_ref().or(parent.capabilities.as_ref());
-        self.replies = make_replies(cf, names, &self.policy, self.backend.is_some())?;
+        self.replies = make_replies(cf, names, &self.policy)?;
         let methods = &self.policy.methods;
         let challenge = if methods.apop || methods.cram_md5 { name.len() } else { 0 };
         check_length(cf, &self.replies, challenge)
@@ -140,14 +143,12 @@ fn make_replies(
     cf: &mut Conf<'_>,
     names: Option<&Texts>,
     policy: &Policy,
-    auth_response_code: bool,
 ) -> Result<Replies, Refused> {
     let default = if names.is_none() { &capability::DEFAULT[..] } else { &[] };
     let list = &Capabilities {
         names: default.iter().copied().chain(names.into_iter().flat_map(Texts::iter)),
         methods: &policy.methods,
         starttls: policy.starttls,
-        auth_response_code,
     };
 
     let capabilities = |tls| move |put: &mut dyn FnMut(&[u8])| list.write(tls, put);

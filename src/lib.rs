@@ -2,13 +2,16 @@
 //! unmodified nginx.
 //!
 //! The `pop3` crate knows the protocol and `ngx-mail` knows nginx. Here,
-//! [`callbacks`] is what nginx's event loop calls, [`client`] has the dialogue with a
-//! client and [`backend`] that with a backend, [`conf`] the configuration with its
-//! directives, and [`module`] the tables by which nginx finds it all.
+//! [`callbacks`] is what nginx's event loop calls for a client and [`logins`] what for a
+//! login; [`client`] has the dialogue with a client, [`auth`] that with an auth server and
+//! [`backend`] that with a backend, [`conf`] the configuration with its directives, and
+//! [`module`] the tables by which nginx finds it all.
 
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
 
+#[forbid(unsafe_code)]
+mod auth;
 #[forbid(unsafe_code)]
 mod backend;
 #[cfg(not(test))]
@@ -18,5 +21,12 @@ mod callbacks;
 mod client;
 #[forbid(unsafe_code)]
 mod conf;
+#[forbid(unsafe_code)]
+mod gather;
+#[cfg(not(test))]
+#[forbid(unsafe_code)]
+mod logins;
 #[cfg(not(test))]
 mod module;
+#[forbid(unsafe_code)]
+mod refusal;

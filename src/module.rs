@@ -6,10 +6,13 @@ use ngx_mail::{Kind, Protocol};
 
 use crate::client::state::State;
 use crate::conf::ServerConf;
+use crate::conf::auth_directives::{
+    AuthHttp, AuthHttpHeader, AuthHttpKeepalive, AuthHttpPassClientCert, AuthHttpTimeout,
+};
 use crate::conf::directives::{Auth, CapabilityList, ClientBuffer, MaxCommands};
 use crate::conf::proxy::{
-    AuthHttp, ProxyPass, ProxySsl, ProxySslCertificate, ProxySslCertificateKey, ProxySslCiphers,
-    ProxySslCrl, ProxySslName, ProxySslPasswordFile, ProxySslProtocols, ProxySslServerName,
+    ProxyPass, ProxySsl, ProxySslCertificate, ProxySslCertificateKey, ProxySslCiphers, ProxySslCrl,
+    ProxySslName, ProxySslPasswordFile, ProxySslProtocols, ProxySslServerName,
     ProxySslSessionReuse, ProxySslTrustedCertificate, ProxySslVerify, ProxySslVerifyDepth,
     ProxyXclient,
 };
@@ -55,6 +58,10 @@ ngx_mail::module! {
             ProxySslVerifyDepth,
             ProxyXclient,
             AuthHttp,
+            AuthHttpHeader,
+            AuthHttpKeepalive,
+            AuthHttpPassClientCert,
+            AuthHttpTimeout,
         ],
     }
 }

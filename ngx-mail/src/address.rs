@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 
 use nginx_sys::{
     AF_UNIX, NGX_OK, in6_addr, ngx_addr_t, ngx_inet_addr, ngx_inet_set_port, ngx_inet6_addr,
-    ngx_parse_url, ngx_sock_ntop, ngx_url_t, sockaddr,
+    ngx_parse_url, ngx_sock_ntop, ngx_str_t, ngx_url_t, sockaddr,
 };
 
 use crate::bindings::{NGX_RS_INADDR_NONE, NGX_RS_SOCKADDR_STRLEN};
@@ -45,6 +45,11 @@ pub struct Address {
 }
 
 impl Address {
+    /// `raw` is one of the configuration's addresses.
+    pub(crate) const fn from_raw(raw: NonNull<ngx_addr_t>) -> Self {
+        Self { raw, kept: PhantomData }
+    }
+
     /// nginx's address, live as long as the configuration.
     pub(crate) const fn raw(self) -> NonNull<ngx_addr_t> {
         self.raw
@@ -80,9 +85,23 @@ pub struct Found {
     count: usize,
     host: Host,
     has_port: bool,
+    /// What stood before the port, as it stood there.
+    text: Text,
+    uri: Text,
 }
 
 impl Found {
+    /// What stood before the port, with the brackets of IPv6; of a unix socket it is the
+    /// path.
+    pub const fn text(&self) -> Text {
+        self.text
+    }
+
+    /// The path behind all that, of [`Conf::look_up_url`]; it may be empty.
+    pub const fn uri(&self) -> Text {
+        self.uri
+    }
+
     /// What stands before the port.
     pub const fn host(&self) -> Host {
         self.host
@@ -97,9 +116,37 @@ impl Conf<'_> {
     ///
     /// There is no such host, or no memory.
     pub fn look_up(&mut self, value: Text, usage: &CStr) -> Result<Found, Refused> {
+        self.find(value, value.as_raw(), false, usage)
+    }
+
+    /// Looks up the server of a URL, of which the scheme may be left out.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Conf::look_up`].
+    pub fn look_up_url(&mut self, value: Text, usage: &CStr) -> Result<Found, Refused> {
+        const SCHEME: &[u8] = b"http://";
+
+        let mut url = value.as_raw();
+        if value.as_bytes().starts_with(SCHEME) {
+            // SAFETY: the text is that long.
+            url.data = unsafe { url.data.add(SCHEME.len()) };
+            url.len = url.len.saturating_sub(SCHEME.len());
+        }
+        self.find(value, url, true, usage)
+    }
+
+    fn find(
+        &mut self,
+        value: Text,
+        text: ngx_str_t,
+        uri: bool,
+        usage: &CStr,
+    ) -> Result<Found, Refused> {
         // SAFETY: all zeros are a valid ngx_url_t.
         let mut url: ngx_url_t = unsafe { mem::zeroed() };
-        url.url = value.as_raw();
+        url.url = text;
+        url.set_uri_part(uri.into());
         // SAFETY: the configuration's pool is live, and gets what is found; `err` is
         // null or one of nginx's texts.
         unsafe {
@@ -112,7 +159,10 @@ impl Conf<'_> {
         let list = NonNull::new(url.addrs).ok_or(NoMemory)?;
         let has_port = url.no_port() == 0;
 
-        Ok(Found { list, count: url.naddrs, host: host(&url), has_port })
+        // SAFETY: both are parts of the directive's value, which stays, or empty.
+        let (text, uri) = unsafe { (Text::from_raw(url.host), Text::from_raw(url.uri)) };
+
+        Ok(Found { list, count: url.naddrs, host: host(&url), has_port, text, uri })
     }
 
     /// Makes the addresses of a server, with this port where none was looked up.

@@ -1,6 +1,5 @@
-//! A login attempt: what nginx's mail core is shown of it, and the buffer that
-//! the proxy module relays client bytes through after the login
-//! (ngx_mail_proxy_handler()).
+//! A login attempt: who logs in and with what, and the buffer that the proxy module
+//! relays client bytes through after the login (ngx_mail_proxy_handler()).
 
 use core::mem::{self, size_of};
 use core::ptr::NonNull;
@@ -8,64 +7,31 @@ use core::slice;
 
 use nginx_sys::{explicit_bzero, free, malloc, max_align_t, ngx_buf_t, ngx_str_t};
 
-use crate::bindings::{
-    NGX_MAIL_AUTH_APOP, NGX_MAIL_AUTH_CRAM_MD5, NGX_MAIL_AUTH_EXTERNAL, NGX_MAIL_AUTH_PLAIN,
-};
 use crate::error::NoMemory;
 use crate::heap::Bytes;
-
-/// How a login attempt is to be checked (`auth_method` of ngx_mail_session_t).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// A password in clear.
-    Plain,
-    /// The digest of APOP, over the session's challenge.
-    Apop,
-    /// The digest of CRAM-MD5, over the attempt's own challenge.
-    CramMd5,
-    /// A client certificate.
-    External,
-}
-
-impl Method {
-    pub(crate) const fn as_raw(self) -> u32 {
-        match self {
-            Self::Plain => NGX_MAIL_AUTH_PLAIN,
-            Self::Apop => NGX_MAIL_AUTH_APOP,
-            Self::CramMd5 => NGX_MAIL_AUTH_CRAM_MD5,
-            Self::External => NGX_MAIL_AUTH_EXTERNAL,
-        }
-    }
-}
 
 /// The size in bytes of the buffer to relay through. What a client sends after its
 /// login are short commands: more would take memory for as long as the session
 /// is relayed.
 const RELAY: usize = 512;
 
-/// Login, secret, challenge and relay buffer in one block, wiped before it is given
+/// Login, secret and relay buffer in one block, wiped before it is given
 /// back.
 pub struct Attempt {
-    /// A live block from malloc(): a `Head`, behind it the login, the secret, the
-    /// challenge and [`RELAY`] bytes, to each of which it points. `buf` is within
-    /// those or `large`, and its bytes from `pos` to `last` are initialized. nginx keeps pointers
-    /// into the block: once it is at work with them (ngx_mail_auth()), no
-    /// reference is made to the head.
+    /// A live block from malloc(): a `Head`, behind it the login, the secret and
+    /// [`RELAY`] bytes, to each of which it points. `buf` is within those or `large`, and
+    /// its bytes from `pos` to `last` are initialized. nginx keeps pointers into the
+    /// block: once it is at work with them (ngx_mail_proxy_handler()), no reference is
+    /// made to the head.
     head: NonNull<Head>,
 }
 
 struct Head {
     buf: ngx_buf_t,
     login: ngx_str_t,
-    /// Its pointer is null if there is none.
     secret: ngx_str_t,
-    /// That of CRAM-MD5, with its CRLF; empty for other methods.
-    challenge: ngx_str_t,
-    /// The session's own, while that of the attempt stands in its place.
-    greeting: ngx_str_t,
-    method: Method,
-    /// How many bytes behind the head are in use: login, secret, challenge, and
-    /// what the client has sent ahead if that is there.
+    /// How many bytes behind the head are in use: login, secret, and what the client
+    /// has sent ahead if that is there.
     used: usize,
     /// The memory of `buf` in place of that, if they are too many for it.
     large: Option<Bytes>,
@@ -75,20 +41,13 @@ struct Head {
 const _: () = assert!(align_of::<Head>() <= align_of::<max_align_t>());
 
 impl Attempt {
-    /// Takes copies of the login, of the secret and of the challenge, each of which
-    /// is empty if the method has none.
+    /// Takes copies of the login and of the secret, each of which may be empty.
     ///
     /// # Errors
     ///
     /// There is no memory.
-    pub fn new(
-        method: Method,
-        login: &[u8],
-        secret: &[u8],
-        challenge: &[u8],
-    ) -> Result<Self, NoMemory> {
+    pub fn new(login: &[u8], secret: &[u8]) -> Result<Self, NoMemory> {
         let used = login.len().checked_add(secret.len()).ok_or(NoMemory)?;
-        let used = used.checked_add(challenge.len()).ok_or(NoMemory)?;
         let size = size_of::<Head>().saturating_add(used).saturating_add(RELAY);
         let size = size.try_into().map_err(|_| NoMemory)?;
         // SAFETY: malloc() takes any size.
@@ -99,18 +58,15 @@ impl Attempt {
         // is written; all zeros are a valid ngx_buf_t.
         unsafe {
             let login = put(head.add(1).cast().as_ptr(), login);
-            let start = login.data.add(login.len);
-            let secret = if secret.is_empty() { ngx_str_t::empty() } else { put(start, secret) };
-            let challenge = put(start.add(secret.len), challenge);
-            let start = challenge.data.add(challenge.len);
+            let secret = put(login.data.add(login.len), secret);
+            let start = secret.data.add(secret.len);
             let mut buf: ngx_buf_t = mem::zeroed();
             buf.start = start;
             buf.pos = start;
             buf.last = start;
             buf.end = start.add(RELAY);
             buf.set_temporary(1);
-            let greeting = ngx_str_t::empty();
-            head.write(Head { buf, login, secret, challenge, greeting, method, used, large: None });
+            head.write(Head { buf, login, secret, used, large: None });
         }
 
         Ok(Self { head })
@@ -128,7 +84,7 @@ impl Attempt {
         // a `&mut self`.
         unsafe {
             let head = &mut *self.head.as_ptr();
-            let start = head.challenge.data.add(head.challenge.len);
+            let start = head.secret.data.add(head.secret.len);
             head.large = large;
             head.buf.start = match &mut head.large {
                 Some(large) => large.as_mut_ptr(),
@@ -146,11 +102,6 @@ impl Attempt {
         Ok(())
     }
 
-    /// How it is to be checked.
-    pub fn method(&self) -> Method {
-        self.head().method
-    }
-
     /// The login.
     pub fn login(&self) -> &[u8] {
         self.head().login.as_bytes()
@@ -158,14 +109,7 @@ impl Attempt {
 
     /// The secret; empty if there is none.
     pub fn secret(&self) -> &[u8] {
-        let secret = &self.head().secret;
-        if secret.len == 0 { &[] } else { secret.as_bytes() }
-    }
-
-    /// The challenge that the secret answers, with its CRLF; empty if that is the
-    /// session's, or if there is none.
-    pub fn challenge(&self) -> &[u8] {
-        self.head().challenge.as_bytes()
+        self.head().secret.as_bytes()
     }
 
     /// What stands in the buffer.
@@ -185,22 +129,18 @@ impl Attempt {
         unsafe { self.head.as_ref() }
     }
 
-    /// What nginx is shown.
-    pub(crate) const fn shown(&self) -> Shown {
-        let head = self.head.as_ptr();
-        // SAFETY: the block's invariant.
-        unsafe {
-            Shown {
-                login: (*head).login,
-                secret: (*head).secret,
-                challenge: (*head).challenge,
-                buffer: &raw mut (*head).buf,
-            }
-        }
+    /// The login, for nginx.
+    pub(crate) const fn raw_login(&self) -> ngx_str_t {
+        self.head().login
     }
 
-    /// Wipes the secret: it has done its work. What nginx is shown of it stays as it is,
-    /// and is zeros.
+    /// The buffer, for nginx.
+    pub(crate) const fn raw_buffer(&self) -> *mut ngx_buf_t {
+        // SAFETY: the block's invariant.
+        unsafe { &raw mut (*self.head.as_ptr()).buf }
+    }
+
+    /// Wipes the secret: it has done its work.
     pub(crate) fn wipe_secret(&mut self) {
         // SAFETY: the block's invariant.
         unsafe {
@@ -210,33 +150,12 @@ impl Attempt {
             }
         }
     }
-
-    /// Keeps the session's challenge, in whose place the attempt's may stand.
-    pub(crate) const fn keep_greeting(&mut self, challenge: ngx_str_t) {
-        // SAFETY: the block's invariant.
-        unsafe { (*self.head.as_ptr()).greeting = challenge };
-    }
-
-    /// The session's challenge.
-    pub(crate) const fn greeting(&self) -> ngx_str_t {
-        self.head().greeting
-    }
-}
-
-/// What nginx is shown of an attempt.
-pub(crate) struct Shown {
-    pub login: ngx_str_t,
-    /// Its pointer is null if there is none.
-    pub secret: ngx_str_t,
-    /// Empty if there is none.
-    pub challenge: ngx_str_t,
-    pub buffer: *mut ngx_buf_t,
 }
 
 impl Head {
     /// How many bytes behind the head are known from the start.
     const fn known(&self) -> usize {
-        self.login.len.saturating_add(self.secret.len).saturating_add(self.challenge.len)
+        self.login.len.saturating_add(self.secret.len)
     }
 }
 
@@ -271,7 +190,7 @@ mod tests {
 
     #[test]
     fn what_is_wiped_is_what_was_put_there() {
-        let mut attempt = Attempt::new(Method::Plain, b"bob", b"secret", b"").unwrap();
+        let mut attempt = Attempt::new(b"bob", b"secret").unwrap();
         assert_eq!(attempt.head().used, 9);
         for (ahead, used) in
             [(RELAY, 9 + RELAY), (RELAY, 9 + RELAY), (3, 9 + RELAY), (RELAY + 1, 9 + RELAY)]
@@ -285,16 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn nginx_is_shown_what_it_looks_for() {
-        let attempt = Attempt::new(Method::External, b"", b"", b"").unwrap();
-        let shown = attempt.shown();
-        assert!(shown.secret.data.is_null(), "the auth server is to send a password");
-        assert_eq!((shown.login.len, shown.challenge.len), (0, 0));
-        assert!(!shown.buffer.is_null());
-        assert_eq!(attempt.ahead(), b"");
-
-        let attempt = Attempt::new(Method::CramMd5, b"bob", b"digest", b"<1@a>\r\n").unwrap();
-        assert_eq!(attempt.challenge(), b"<1@a>\r\n");
-        assert_eq!(attempt.shown().secret.as_bytes(), b"digest");
+    fn there_need_not_be_any_of_it() {
+        let attempt = Attempt::new(b"", b"").unwrap();
+        assert_eq!(
+            (attempt.login(), attempt.secret(), attempt.ahead()),
+            (&b""[..], &b""[..], &b""[..])
+        );
+        assert_eq!(attempt.raw_login().len, 0);
+        assert!(!attempt.raw_buffer().is_null());
     }
 }

@@ -172,9 +172,8 @@ pub trait Client: Sized {
     /// Shows no login any more.
     fn hide_login(&mut self);
 
-    /// Shows a login attempt to the mail core, in place of a login: to the auth
-    /// server and, after the login, to the backend. For
-    /// [`Session::authenticate`](crate::session::Session::authenticate).
+    /// Shows a login attempt to the mail core, in place of a login. For
+    /// [`Session::begin_login`](crate::session::Session::begin_login).
     fn show_attempt(&mut self, attempt: Attempt);
 
     /// The login attempt that is shown.
@@ -194,6 +193,10 @@ pub trait Client: Sized {
     /// Logs at level info what the client did, and in which command if that is
     /// known.
     fn log(&self, did: &CStr, command: Option<&CStr>);
+
+    /// Logs at level info what was done, and the words of others in quotes if there are
+    /// any. They must not be able to forge a line.
+    fn log_words(&self, did: &CStr, words: &[u8]);
 
     /// Logs bytes at level debug, if nginx has that, with a text before them. They
     /// must not be able to forge a line.

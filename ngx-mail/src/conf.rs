@@ -6,8 +6,9 @@ use core::ptr::{self, NonNull};
 use core::slice;
 
 use nginx_sys::{
-    NGX_CONF_1MORE, NGX_CONF_TAKE1, NGX_ERROR, NGX_LOG_EMERG, NGX_LOG_WARN, ngx_array_create,
-    ngx_atoi, ngx_conf_log_error, ngx_conf_t, ngx_parse_size, ngx_pnalloc, ngx_pool_t, ngx_str_t,
+    NGX_CONF_1MORE, NGX_CONF_TAKE1, NGX_CONF_TAKE2, NGX_ERROR, NGX_LOG_EMERG, NGX_LOG_WARN,
+    ngx_array_create, ngx_atoi, ngx_conf_log_error, ngx_conf_t, ngx_parse_size, ngx_parse_time,
+    ngx_pnalloc, ngx_pool_t, ngx_str_t,
 };
 
 use crate::bindings::{
@@ -50,6 +51,8 @@ pub trait ServerConf: Default + 'static {
 pub enum Values {
     /// One.
     One,
+    /// Two.
+    Two,
     /// One or more.
     OneOrMore,
 }
@@ -58,6 +61,7 @@ impl Values {
     pub(crate) const fn as_raw(self) -> u32 {
         match self {
             Self::One => NGX_CONF_TAKE1,
+            Self::Two => NGX_CONF_TAKE2,
             Self::OneOrMore => NGX_CONF_1MORE,
         }
     }
@@ -302,6 +306,13 @@ pub fn parse_number(value: Text) -> Option<usize> {
     let value = value.as_raw();
     // SAFETY: as in parse_size().
     usize::try_from(unsafe { ngx_atoi(value.data, value.len) }).ok()
+}
+
+/// Parses a time in milliseconds, as nginx's directives have it (ngx_parse_time()).
+pub fn parse_time(value: Text) -> Option<usize> {
+    let mut value = value.as_raw();
+    // SAFETY: as in parse_size().
+    usize::try_from(unsafe { ngx_parse_time(&raw mut value, 0) }).ok()
 }
 
 /// NGX_CONF_OK.

@@ -98,27 +98,6 @@ impl<'a, M: Registered> Connection<'a, M> {
         unsafe { (*(*self.raw.as_ptr()).log).action = action.as_ptr().cast_mut() };
     }
 
-    /// Shows nginx the attempt as it is, whatever has become of what it was shown
-    /// before: it takes some of that away itself. Gives whether there is one.
-    #[inline(never)]
-    pub(crate) fn present_attempt(&mut self) -> bool {
-        let session = self.session();
-        let Some(attempt) = self.shown().attempt.as_mut() else { return false };
-        let shown = attempt.shown();
-        // SAFETY: the invariant; the place owns the attempt until it is taken back.
-        unsafe {
-            (*session).login = shown.login;
-            (*session).passwd = shown.secret;
-            (*session).set_auth_method(attempt.method().as_raw());
-            (*session).buffer = shown.buffer;
-            if (*session).salt.data != shown.challenge.data && shown.challenge.len != 0 {
-                attempt.keep_greeting((*session).salt);
-                (*session).salt = shown.challenge;
-            }
-        }
-        true
-    }
-
     /// Shows the login that is kept for log lines, or none.
     #[inline(never)]
     fn present_login(&mut self) {
@@ -328,8 +307,13 @@ impl<M: Registered> Client for Connection<'_, M> {
 
     fn show_attempt(&mut self, attempt: Attempt) {
         drop(self.take_attempt());
+        // SAFETY: the invariant; the place owns the attempt until it is taken back.
+        unsafe {
+            let session = self.session();
+            (*session).login = attempt.raw_login();
+            (*session).buffer = attempt.raw_buffer();
+        }
         self.shown().attempt = Some(attempt);
-        self.present_attempt();
         self.shown().login = None;
     }
 
@@ -348,21 +332,17 @@ impl<M: Registered> Client for Connection<'_, M> {
         let attempt = self.shown().attempt.take()?;
         self.present_login();
         // SAFETY: the invariant.
-        unsafe {
-            let session = self.session();
-            (*session).passwd = ngx_str_t::empty();
-            (*session).buffer = ptr::null_mut();
-            let challenge = attempt.shown().challenge;
-            if challenge.len != 0 && (*session).salt.data == challenge.data {
-                (*session).salt = attempt.greeting();
-            }
-        }
+        unsafe { (*self.session()).buffer = ptr::null_mut() };
 
         Some(attempt)
     }
 
     fn log(&self, did: &CStr, command: Option<&CStr>) {
         self.error_log().client(did, command);
+    }
+
+    fn log_words(&self, did: &CStr, words: &[u8]) {
+        self.error_log().did(did, words);
     }
 
     fn debug(&self, text: &CStr, bytes: &[u8]) {

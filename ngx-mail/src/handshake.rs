@@ -1,13 +1,13 @@
 //! TLS to a backend, with what OpenSSL needs for it.
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_ETIMEDOUT, NGX_LOG_ERR, NGX_OK, NGX_SSL_CLIENT, ngx_connection_t,
-    ngx_ssl_create_connection, ngx_ssl_error, ngx_ssl_get_session, ngx_ssl_handshake,
-    ngx_ssl_set_session, ngx_tcp_nodelay,
+    NGX_AGAIN, NGX_LOG_ERR, NGX_OK, NGX_SSL_CLIENT, ngx_connection_t, ngx_ssl_create_connection,
+    ngx_ssl_error, ngx_ssl_get_session, ngx_ssl_handshake, ngx_ssl_set_session, ngx_tcp_nodelay,
 };
 
 use crate::certificate::ServerName;
-use crate::login::{Authenticator, Event, Login, backend_event};
+use crate::learnt::Learnt;
+use crate::login::{Authenticator, Event, Login, upstream_event};
 use crate::place::Place;
 use crate::registered::Registered;
 use crate::tls::Tls;
@@ -18,7 +18,7 @@ impl<M: Authenticator> Login<'_, M> {
     /// # Errors
     ///
     /// It has failed at once, and the reason has been logged.
-    pub fn secure(mut self, tls: &Tls, host: ServerName<'_>) -> Result<(), Self> {
+    pub fn secure(mut self, tls: &Tls, host: Option<ServerName<'_>>) -> Result<(), Self> {
         self.session.connection().set_action(c"SSL handshaking to upstream");
         match self.handshake(tls, host) {
             Some(rc) if rc == NGX_AGAIN as isize => Ok(()),
@@ -38,10 +38,11 @@ impl<M: Authenticator> Login<'_, M> {
     }
 
     /// Gives what ngx_ssl_handshake() does.
-    fn handshake(&mut self, tls: &Tls, host: ServerName<'_>) -> Option<isize> {
+    fn handshake(&mut self, tls: &Tls, host: Option<ServerName<'_>>) -> Option<isize> {
         let raw = self.raw()?.as_ptr();
         // SAFETY: the connection is live, and that of the session's upstream.
         unsafe {
+            let host = host.unwrap_or_else(|| told_host::<M>(raw));
             begin_tls::<M>(raw, tls, host)?;
             // Of two commands in a row the second would wait until the first is
             // acknowledged, which takes the backend's delay.
@@ -54,13 +55,15 @@ impl<M: Authenticator> Login<'_, M> {
         }
     }
 
-    /// Says whether the backend, which is known by this name, is who it has to be, and
-    /// logs at level error why it is not.
-    pub fn verify(&mut self, tls: &Tls, host: ServerName<'_>) -> bool {
+    /// Says whether the backend, which is known by this name, or by what the session was
+    /// told, is who it has to be, and logs at level error why it is not.
+    pub fn verify(&mut self, tls: &Tls, host: Option<ServerName<'_>>) -> bool {
         let Some(upstream) = self.upstream() else { return false };
         if upstream.ssl.is_null() {
             return false;
         }
+        // SAFETY: the connection is that of the upstream, which is in TLS.
+        let host = host.unwrap_or_else(|| unsafe { told_host::<M>(upstream.connection) });
         // SAFETY: the upstream owns it, and its handshake is over.
         let verified = unsafe { tls.verify(upstream.ssl, host) };
         let Err(unverified) = verified else { return true };
@@ -74,14 +77,26 @@ impl<M: Authenticator> Login<'_, M> {
     }
 }
 
+/// Who the backend is by what the session was told.
+///
+/// # Safety
+///
+/// `raw` is the connection to the backend of a session that is live and has a [`Place`];
+/// what it was told is not replaced for the life of the result.
+unsafe fn told_host<'a, M: Registered>(raw: *const ngx_connection_t) -> ServerName<'a> {
+    // SAFETY: the caller's promise.
+    let learnt = unsafe { Place::<M>::learnt((*raw).data.cast()) };
+    learnt.map_or(ServerName::Unknown, Learnt::server_name)
+}
+
 /// The handler of a TLS handshake that is over.
 unsafe extern "C" fn handshaked<M: Authenticator>(raw: *mut ngx_connection_t) {
-    // SAFETY: as in backend_event(); handshake() sets it.
+    // SAFETY: as in upstream_event(); handshake() sets it.
     let mut login = unsafe { Login::<M>::of(raw) };
     // SAFETY: the connection is live, and in TLS.
     let (done, timed_out) = unsafe {
-        (*(*raw).read).handler = Some(backend_event::<M>);
-        (*(*raw).write).handler = Some(backend_event::<M>);
+        (*(*raw).read).handler = Some(upstream_event::<M>);
+        (*(*raw).write).handler = Some(upstream_event::<M>);
         ((*(*raw).ssl).handshaked() != 0, (*(*raw).read).timedout() != 0)
     };
     if done {
@@ -89,7 +104,7 @@ unsafe extern "C" fn handshaked<M: Authenticator>(raw: *mut ngx_connection_t) {
     }
     // Else nginx has logged it.
     if timed_out {
-        login.session.connection().error_log().error(NGX_ETIMEDOUT as _, c"upstream timed out");
+        login.log_timeout();
     }
     login.failed();
 }

@@ -42,7 +42,7 @@
 //! use ngx_mail::session::{Handler, Session};
 //!
 //! fn close<M: Handler>(session: Session<'_, M>) {
-//!     session.authenticate();
+//!     session.read_soon();
 //!     session.close();
 //! }
 //! ```
@@ -87,6 +87,7 @@
 extern crate std;
 
 pub mod address;
+mod ask;
 pub mod attempt;
 pub mod backend;
 mod bindings;
@@ -98,11 +99,14 @@ pub mod connection;
 pub mod cycle;
 pub mod endpoint;
 pub mod error;
+pub mod facts;
 #[doc(hidden)]
 pub mod file;
 mod handshake;
 pub mod heap;
+pub mod kept;
 mod kind;
+mod learnt;
 pub mod log;
 pub mod login;
 mod owner;
@@ -110,6 +114,7 @@ mod place;
 #[doc(hidden)]
 pub mod registered;
 mod relay;
+pub mod resolve;
 pub mod scratch;
 pub mod session;
 mod socket;

@@ -9,14 +9,13 @@ use nginx_sys::{
     ngx_log_error_core, ngx_log_t,
 };
 
-/// A level of the error log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub enum Level {
-    /// Something went wrong that somebody has to look at.
-    Error = NGX_LOG_ERR,
-    /// Something of a client's or a backend's doing.
-    Info = NGX_LOG_INFO,
+/// Who has failed.
+#[derive(Clone, Copy)]
+pub(crate) enum Subject<'a> {
+    /// The backend: its address is in each line of the session's.
+    Upstream,
+    /// An auth server, by its address.
+    AuthServer(&'a [u8]),
 }
 
 /// The log of a session or of a cycle.
@@ -56,27 +55,52 @@ impl<'a> Log<'a> {
         self.write(NGX_LOG_INFO, errno, text, c"", c"");
     }
 
-    /// Logs a message at error level; `errno` adds the text of a system error if it
-    /// is not 0.
-    pub fn error(self, errno: c_int, text: &CStr) {
-        self.write(NGX_LOG_ERR, errno, text, c"", c"");
-    }
-
-    /// Logs what a backend did, and the head of its own words in quotes, if there are any.
-    /// They must not be able to forge a line; nor can they forge a field of it.
-    pub fn did(self, level: Level, did: &CStr, words: &[u8]) {
-        if words.is_empty() {
-            return self.write(level as u32, 0, did, c"", c"");
-        }
-        let level = level as usize;
+    /// Logs at error level how a server has failed: which one that is, if its address is
+    /// not in each line of the session's; `errno` adds the text of a system error if it
+    /// is not 0; its own words are in quotes, and must not be able to forge a line.
+    pub(crate) fn failure(self, errno: c_int, server: Subject<'_>, how: &CStr, words: &[u8]) {
+        let (subject, name) = match server {
+            Subject::Upstream => (c"upstream", &[][..]),
+            Subject::AuthServer(name) => (c"auth http server ", name),
+        };
         let words = Words::of(words);
         let words = words.as_bytes();
+        let (before, after) = if words.is_empty() { (c"", c"") } else { (c": \"", c"\"") };
         // SAFETY: the log is live, "%s" takes a string, "%*s" a length and a pointer to
         // as many bytes.
         unsafe {
-            if (*self.as_ptr()).log_level >= level {
+            if (*self.as_ptr()).log_level >= NGX_LOG_ERR as usize {
                 ngx_log_error_core(
-                    level,
+                    NGX_LOG_ERR as usize,
+                    self.as_ptr(),
+                    errno,
+                    c"%s%*s %s%s%*s%s".as_ptr(),
+                    subject.as_ptr(),
+                    name.len(),
+                    name.as_ptr(),
+                    how.as_ptr(),
+                    before.as_ptr(),
+                    words.len(),
+                    words.as_ptr(),
+                    after.as_ptr(),
+                );
+            }
+        }
+    }
+
+    /// Logs at level info what a server did, and its own words in quotes if there are
+    /// any. They must not be able to forge a line.
+    pub(crate) fn did(self, did: &CStr, words: &[u8]) {
+        if words.is_empty() {
+            return self.info(0, did);
+        }
+        let words = Words::of(words);
+        let words = words.as_bytes();
+        // SAFETY: as in failure().
+        unsafe {
+            if (*self.as_ptr()).log_level >= NGX_LOG_INFO as usize {
+                ngx_log_error_core(
+                    NGX_LOG_INFO as usize,
                     self.as_ptr(),
                     0,
                     c"%s: \"%*s\"".as_ptr(),
@@ -91,7 +115,7 @@ impl<'a> Log<'a> {
     /// Logs at error level that a certificate is not what it has to be: why, and whom
     /// it should name.
     pub(crate) fn unverified(self, reason: &CStr, expected: &[u8]) {
-        // SAFETY: as in did().
+        // SAFETY: as in failure().
         unsafe {
             if (*self.as_ptr()).log_level >= NGX_LOG_ERR as usize {
                 ngx_log_error_core(
@@ -103,6 +127,26 @@ impl<'a> Log<'a> {
                     reason.as_ptr(),
                     expected.len(),
                     expected.as_ptr(),
+                );
+            }
+        }
+    }
+
+    /// Logs at level error that a name has not been found: nginx's number and text of the
+    /// reason (ngx_resolver_strerror()).
+    pub(crate) fn unresolved(self, name: &[u8], number: isize, reason: &CStr) {
+        // SAFETY: as in failure(); "%i" takes an ngx_int_t.
+        unsafe {
+            if (*self.as_ptr()).log_level >= NGX_LOG_ERR as usize {
+                ngx_log_error_core(
+                    NGX_LOG_ERR as usize,
+                    self.as_ptr(),
+                    0,
+                    c"upstream \"%*s\" could not be resolved (%i: %s)".as_ptr(),
+                    name.len(),
+                    name.as_ptr(),
+                    number,
+                    reason.as_ptr(),
                 );
             }
         }

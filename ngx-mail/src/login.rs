@@ -1,12 +1,11 @@
 //! A login at a backend that a module makes itself, in place of the mail core's
-//! dialogue. TLS to it is in [`handshake`](crate::handshake), and how nginx relays behind
-//! it in [`relay`](crate::relay).
+//! dialogue.
 
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_connection_t, ngx_del_timer, ngx_event_t,
-    ngx_handle_read_event, ngx_handle_write_event, ngx_post_event, ngx_posted_events,
+    NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_addr_t, ngx_connection_t, ngx_del_timer, ngx_event_t,
+    ngx_handle_read_event, ngx_handle_write_event, ngx_msec_t, ngx_post_event, ngx_posted_events,
 };
 
 use crate::address::Address;
@@ -19,7 +18,7 @@ use crate::heap::Boxed;
 use crate::place::Place;
 use crate::session::{Handler, Session};
 use crate::socket::take_error;
-use crate::upstream::{Phase, Upstream};
+use crate::upstream::{Phase, Purpose, Upstream};
 
 /// What has become of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +29,8 @@ pub enum Event {
     Secured,
     /// It has sent something, or closed its side.
     Readable,
+    /// It takes more of what is to be sent, if that was [waited for](Login::wait_to_send).
+    Writable,
     /// There is none any more, and the reason has been logged at level error.
     Failed,
 }
@@ -37,8 +38,18 @@ pub enum Event {
 /// A module that makes its logins at backends itself.
 pub trait Authenticator: Handler {
     /// Something has become of the backend. It has to be said how the login goes on,
-    /// by a method that takes the [`Login`].
+    /// by a method that takes the [`Login`]; so it is for the others.
     fn backend(login: Login<'_, Self>, event: Event);
+
+    /// Something has become of the auth server ([`Login::ask`]).
+    fn auth_server(login: Login<'_, Self>, event: Event);
+
+    /// The name of a backend was looked up ([`Login::resolve`]), and has an address; if
+    /// it has not, the reason has been logged at level error.
+    fn resolved(login: Login<'_, Self>, found: bool);
+
+    /// The time of [`Login::sleep`] is over, or that of the session.
+    fn awake(login: Login<'_, Self>);
 }
 
 /// A session whose login at a backend is under way. Until that is over nobody reads
@@ -49,7 +60,7 @@ pub struct Login<'a, M> {
 
 impl<'a, M: Authenticator> Session<'a, M> {
     /// Begins a login with the attempt that is shown ([`Client::show_attempt`]). Gives
-    /// nothing if the session has ended, for the reasons of [`Session::authenticate`].
+    /// nothing if the session has ended: it has no attempt, or output of it still waits.
     pub fn begin_login(self) -> Option<Login<'a, M>> {
         let mut session = self.begin_attempt()?;
         let connection = session.connection();
@@ -98,16 +109,21 @@ impl<'a, M: Authenticator> Login<'a, M> {
         self.session.conf()
     }
 
-    /// The backend, if there is one, the client, and what the module keeps of the session.
+    /// The server that is connected, if there is one, the client, and what the module
+    /// keeps of the session.
     pub fn parts(&mut self) -> (Option<Connected<'_, M>>, Connection<'_, M>, &mut M::State) {
-        let raw = self.raw();
+        let server = self.upstream().and_then(|upstream| {
+            let raw = NonNull::new(upstream.connection)?;
+            Some((raw, upstream.purpose, upstream.address))
+        });
         let (connection, state) = self.session.parts();
-        // SAFETY: the session is live, and `&mut self`. The backend's connection is live
-        // as long as the upstream is in its place, which none but a method of the login
-        // takes away.
-        let backend =
-            raw.map(|raw| unsafe { Connected::new(Connection::new(connection.raw()), raw) });
-        (backend, connection, state)
+        // SAFETY: the session is live, and `&mut self`. The connection is live as long as
+        // the upstream is in its place, which none but a method of the login takes away;
+        // its address is as long as the session.
+        let server = server.map(|(raw, purpose, address)| unsafe {
+            Connected::new(Connection::new(connection.raw()), raw, purpose, address.as_ref())
+        });
+        (server, connection, state)
     }
 
     /// Connects to a backend (ngx_mail_proxy_init()), in place of one that there was;
@@ -117,10 +133,27 @@ impl<'a, M: Authenticator> Login<'a, M> {
     /// # Errors
     ///
     /// It is known at once to be in vain, and has been logged.
-    pub fn connect(mut self, address: Address, shares: usize) -> Result<(), Self> {
+    pub fn connect(self, address: Address, shares: usize) -> Result<(), Self> {
+        self.connect_to(address.raw(), shares)
+    }
+
+    /// As [`Login::connect`], to one of the addresses that the session was told of.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn connect_learnt(mut self, index: usize, shares: usize) -> Result<(), Self> {
+        let learnt = self.session.connection().shown().learnt.as_mut();
+        match learnt.and_then(|learnt| learnt.raw(index)) {
+            Some(address) => self.connect_to(address, shares),
+            None => Err(self),
+        }
+    }
+
+    fn connect_to(mut self, address: NonNull<ngx_addr_t>, shares: usize) -> Result<(), Self> {
         self.drop_backend();
         let connection = self.session.connection();
-        let boxed = connection.logged(Boxed::new(Upstream::new(address.raw())));
+        let boxed = connection.logged(Boxed::new(Upstream::new(Purpose::Backend, address)));
         let Ok(upstream) = boxed else { return Err(self) };
         connection.shown().upstream = Some(upstream);
         let session = connection.session();
@@ -130,21 +163,26 @@ impl<'a, M: Authenticator> Login<'a, M> {
             return Err(self);
         }
         let time = connection.time_left().checked_div(shares).unwrap_or(0);
-        if let Some(raw) = self.raw() {
-            // SAFETY: the connection is live, and its events are.
-            unsafe {
-                let (read, write) = ((*raw.as_ptr()).read, (*raw.as_ptr()).write);
-                (*read).handler = Some(backend_event::<M>);
-                (*write).handler = Some(backend_event::<M>);
-                ngx_add_timer(read, time);
-                // nginx's own handler was called where it is connected at once.
-                if (*write).ready() != 0 {
-                    ngx_post_event(write, &raw mut ngx_posted_events);
-                }
-                (*self.session.connection().read()).handler = Some(client_event::<M>);
-            }
-        }
+        self.watch(time);
         Ok(())
+    }
+
+    /// Has the events of a connection that is being made come to the module, and fail
+    /// after so many milliseconds.
+    pub(crate) fn watch(&mut self, time: ngx_msec_t) {
+        let Some(raw) = self.raw() else { return };
+        // SAFETY: the connection is live, and its events are.
+        unsafe {
+            let (read, write) = ((*raw.as_ptr()).read, (*raw.as_ptr()).write);
+            (*read).handler = Some(upstream_event::<M>);
+            (*write).handler = Some(upstream_event::<M>);
+            ngx_add_timer(read, time);
+            // There may be no other event where it is connected at once.
+            if (*write).ready() != 0 {
+                ngx_post_event(write, &raw mut ngx_posted_events);
+            }
+            (*self.session.connection().read()).handler = Some(client_event::<M>);
+        }
     }
 
     /// Waits until the backend has sent something.
@@ -163,9 +201,40 @@ impl<'a, M: Authenticator> Login<'a, M> {
         }
     }
 
+    /// Waits for something that can be done without: for a second at most, and it is not
+    /// logged that it has not come.
+    pub fn wait_briefly(mut self) {
+        const SECOND: ngx_msec_t = 1000;
+
+        let time = self.session.connection().time_left().min(SECOND);
+        if let (Some(raw), Some(upstream)) = (self.raw(), self.upstream())
+            && !upstream.dispensable
+        {
+            upstream.dispensable = true;
+            // SAFETY: the connection is live, and its event is.
+            unsafe { ngx_add_timer((*raw.as_ptr()).read, time) };
+        }
+        self.wait();
+    }
+
+    /// Waits until the server takes more, or has sent something.
+    pub fn wait_to_send(mut self) {
+        let Some(raw) = self.raw() else { return self.session.close() };
+        if let Some(upstream) = self.upstream() {
+            upstream.sending = true;
+        }
+        // SAFETY: the connection is live, and its event is.
+        if unsafe { ngx_handle_write_event((*raw.as_ptr()).write, 0) } == NGX_OK as isize {
+            self.wait();
+        } else {
+            self.session.close();
+        }
+    }
+
     /// Goes back to the dialogue with the client, without a backend.
     pub fn leave(mut self) -> Session<'a, M> {
         self.drop_backend();
+        self.session.connection().shown().learnt = None;
         self.session.take_input();
         self.session.connection().start_timer();
         self.session
@@ -183,15 +252,37 @@ impl<'a, M: Authenticator> Login<'a, M> {
         unsafe { forget(connection.session()) };
     }
 
+    /// Hands an event on to the module.
+    pub(crate) fn call(mut self, event: Event) {
+        match self.upstream().map(|upstream| upstream.purpose) {
+            Some(Purpose::AuthServer) => M::auth_server(self, event),
+            _ => M::backend(self, event),
+        }
+    }
+
     pub(crate) fn failed(mut self) {
+        let purpose = self.upstream().map(|upstream| upstream.purpose);
         self.drop_backend();
-        M::backend(self, Event::Failed);
+        match purpose {
+            Some(Purpose::AuthServer) => M::auth_server(self, Event::Failed),
+            _ => M::backend(self, Event::Failed),
+        }
+    }
+
+    /// Logs at level error that the server has not answered in time, if that matters.
+    pub(crate) fn log_timeout(&mut self) {
+        if self.upstream().is_some_and(|upstream| upstream.dispensable) {
+            return;
+        }
+        if let (Some(server), ..) = self.parts() {
+            server.log_failure(NGX_ETIMEDOUT as _, c"timed out");
+        }
     }
 }
 
-/// The handler of both events of a backend.
-pub(crate) unsafe extern "C" fn backend_event<M: Authenticator>(event: *mut ngx_event_t) {
-    // SAFETY: connect() sets it on backends of sessions that are live; nginx does
+/// The handler of both events of a connection that is not the client's.
+pub(crate) unsafe extern "C" fn upstream_event<M: Authenticator>(event: *mut ngx_event_t) {
+    // SAFETY: watch() sets it on connections of sessions that are live; nginx does
     // nothing more with the session after this call.
     let mut login = unsafe { Login::<M>::of((*event).data.cast()) };
     // SAFETY: as above.
@@ -203,12 +294,13 @@ pub(crate) unsafe extern "C" fn backend_event<M: Authenticator>(event: *mut ngx_
         return login.close();
     }
     if timed_out {
-        login.session.connection().error_log().error(NGX_ETIMEDOUT as _, c"upstream timed out");
+        login.log_timeout();
         return login.failed();
     }
-    match login.upstream().map(|upstream| upstream.phase) {
-        Some(Phase::Connecting) => connecting(login),
-        Some(Phase::Open) if !written => M::backend(login, Event::Readable),
+    match login.upstream().map(|upstream| (upstream.phase, upstream.sending)) {
+        Some((Phase::Connecting, _)) => connecting(login),
+        Some((Phase::Open, _)) if !written => login.call(Event::Readable),
+        Some((Phase::Open, true)) => login.call(Event::Writable),
         // SAFETY: the event is of a connection that is live.
         _ => unsafe {
             if ngx_handle_write_event(event, 0) != NGX_OK as isize {
@@ -235,14 +327,22 @@ fn connecting<M: Authenticator>(mut login: Login<'_, M>) {
         if greeted { 0 } else { take_error(raw.as_ptr()) }
     };
     if error != 0 {
-        login.session.connection().error_log().error(error, c"connect() failed");
+        if let (Some(server), ..) = login.parts() {
+            server.log_failure(error, c"connect() failed");
+        }
         return login.failed();
     }
-    // SAFETY: the connection and its session are live, with nginx's own context.
+    let session = login.session.connection().session();
+    // SAFETY: the connection and its session are live. nginx has a context of its own
+    // for a backend.
     let (done, waiting) = unsafe {
-        let session = login.session.connection().session();
-        let sent = (*(*session).proxy).proxy_protocol == 0 || send_header::<M>(session);
-        (sent, sent && (*(*session).proxy).proxy_protocol != 0)
+        let proxy = (*session).proxy;
+        if proxy.is_null() || (*proxy).proxy_protocol == 0 {
+            (true, false)
+        } else {
+            let sent = send_header::<M>(session);
+            (sent, sent && (*proxy).proxy_protocol != 0)
+        }
     };
     if !done {
         return login.failed();
@@ -253,11 +353,11 @@ fn connecting<M: Authenticator>(mut login: Login<'_, M>) {
     if let Some(upstream) = login.upstream() {
         upstream.phase = Phase::Open;
     }
-    M::backend(login, Event::Connected);
+    login.call(Event::Connected);
 }
 
 /// The handler of the client's read event.
-unsafe extern "C" fn client_event<M: Authenticator>(event: *mut ngx_event_t) {
+pub(crate) unsafe extern "C" fn client_event<M: Authenticator>(event: *mut ngx_event_t) {
     // SAFETY: begin_login() sets it on sessions that are live; nginx does nothing more
     // with the session after this call.
     let mut session: Session<'_, M> = unsafe { Session::from_event(event) };

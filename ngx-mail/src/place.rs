@@ -10,6 +10,7 @@ use crate::attempt::Attempt;
 use crate::bindings::{NGX_RS_ALIGNMENT, ngx_mail_session_t};
 use crate::error::NoMemory;
 use crate::heap::{Boxed, Bytes};
+use crate::learnt::Learnt;
 use crate::registered::Registered;
 use crate::upstream::Upstream;
 
@@ -30,8 +31,10 @@ pub(crate) struct Owned {
     pub attempt: Option<Attempt>,
     /// `out` of the session, which it sends when the client reads.
     pub unsent: Option<Bytes>,
-    /// The connection to a backend.
+    /// The connection to a backend, or to the auth server.
     pub upstream: Option<Boxed<Upstream>>,
+    /// Where the backend is: nginx has it in log lines while it relays.
+    pub learnt: Option<Boxed<Learnt>>,
 }
 
 impl<M: Registered> Place<M> {
@@ -74,6 +77,19 @@ impl<M: Registered> Place<M> {
         unsafe { (*(*session).ctx.add(ctx_index)).cast() }
     }
 
+    /// Where the backend is that a session was told of.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Place::of`], and it is not written to for the life of the result.
+    pub unsafe fn learnt<'a>(session: *mut ngx_mail_session_t) -> Option<&'a Learnt> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let learnt = &raw const (*Self::of(session, M::ctx_index())).shown.learnt;
+            (*learnt).as_deref()
+        }
+    }
+
     /// The upstream of a session.
     ///
     /// # Safety
@@ -98,9 +114,7 @@ unsafe extern "C" fn drop_place<M: Registered>(place: *mut c_void) {
         let place = place.cast::<Place<M>>();
         let session = (*place).session;
         (*session).login = ngx_str_t::empty();
-        (*session).passwd = ngx_str_t::empty();
         (*session).out = ngx_str_t::empty();
-        (*session).salt = ngx_str_t::empty();
         (*session).buffer = ptr::null_mut();
         place.drop_in_place();
     }

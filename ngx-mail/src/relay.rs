@@ -7,9 +7,10 @@
 use nginx_sys::{NGX_ERROR, ngx_add_timer, ngx_connection_t, ngx_recv_pt, u_char};
 
 use crate::bindings::ngx_mail_session_t;
+use crate::client::Client as _;
 use crate::heap::Bytes;
 use crate::kind::last_state;
-use crate::log::Level;
+use crate::log::Subject;
 use crate::login::{Authenticator, Login};
 use crate::place::Place;
 use crate::registered::Registered;
@@ -36,13 +37,18 @@ impl<M: Authenticator> Login<'_, M> {
     /// an attempt.
     pub fn relay(mut self, line: Bytes) {
         let raw = self.raw();
-        let shown = self.session.connection().present_attempt();
+        let shown = self.session.connection().attempt().is_some();
         // SAFETY: the table is static.
         let state = last_state(unsafe { (*M::protocol()).type_ }, line.as_slice());
         let fits = line.as_slice().len() <= self.room();
         if !fits {
             let log = self.session.connection().error_log();
-            log.did(Level::Error, c"\"proxy_buffer\" has no room for a reply", b"");
+            log.failure(
+                0,
+                Subject::Upstream,
+                c"cannot be relayed, \"proxy_buffer\" has no room for its reply",
+                b"",
+            );
         }
         let (Some(state), Some(raw), true) = (state, raw, shown && fits) else {
             return self.session.internal_error();

@@ -11,8 +11,8 @@ use nginx_sys::{
 };
 
 use crate::bindings::{
-    ngx_mail_auth, ngx_mail_close_connection, ngx_mail_session_internal_server_error,
-    ngx_mail_session_t, ngx_mail_starttls_handler,
+    ngx_mail_close_connection, ngx_mail_session_internal_server_error, ngx_mail_session_t,
+    ngx_mail_starttls_handler,
 };
 use crate::client::Client;
 use crate::connection::Connection;
@@ -39,14 +39,6 @@ pub trait Handler: Registered {
     /// The TLS handshake after [`Session::wait_for_handshake`] is done
     /// (`init_protocol`).
     fn secured(session: Session<'_, Self>) {
-        session.read_soon();
-    }
-
-    /// A login has failed and the session is kept (`auth_state`), which follows
-    /// [`Session::authenticate`] alone. The mail core goes on with the session after
-    /// this call, and starts its time anew: what is to be read or sent is better done
-    /// when the module is called next.
-    fn refused(session: Session<'_, Self>) {
         session.read_soon();
     }
 
@@ -130,32 +122,15 @@ impl<'a, M: Registered> Session<'a, M> {
         self.wait_for_input();
     }
 
-    /// Asks the auth server about the attempt that is shown
-    /// ([`Client::show_attempt`]), and goes on to the backend (ngx_mail_auth()). If
-    /// the login fails and the session is kept, [`Handler::refused`] is called after
-    /// Auth-Wait, even if not all of the reply has been sent by then.
-    ///
-    /// Without an attempt, or with a protocol that has no logins ([`Kind::Other`]), it
-    /// is an error of ours. While output waits the session is closed instead: it may be
-    /// the mail core's last reply, behind which it closes the session without a look at
-    /// who is at work with it.
-    pub fn authenticate(self) {
-        let Some(mut session) = self.begin_attempt() else { return };
-        let connection = session.connection();
-        // SAFETY: the invariant; there is a buffer in the attempt, which the place
-        // owns, and no timer that could close the session meanwhile.
-        unsafe {
-            let raw = connection.session();
-            (*raw).set_blocked(1);
-            ngx_mail_auth(raw, connection.as_ptr());
-        }
-    }
-
-    /// Readies the session for a login; gives nothing if it has ended.
+    /// Readies the session for a login with the attempt that is shown; gives nothing if
+    /// it has ended. Without an attempt, or with a protocol that has no logins
+    /// ([`Kind::Other`]), it is an error of ours. While output waits the session is
+    /// closed instead: it may be the mail core's last reply, behind which it closes the
+    /// session without a look at who is at work with it.
     pub(crate) fn begin_attempt(mut self) -> Option<Self> {
         // SAFETY: the table is static.
         let kind = unsafe { (*M::protocol()).type_ };
-        if kind == Kind::Other.as_raw() || !self.connection.present_attempt() {
+        if kind == Kind::Other.as_raw() || self.connection.attempt().is_none() {
             self.internal_error();
             return None;
         }
@@ -247,15 +222,6 @@ pub(crate) unsafe extern "C" fn init_protocol<M: Handler>(event: *mut ngx_event_
     let mut session: Session<'_, M> = unsafe { Session::from_event(event) };
     session.take_input();
     M::secured(session);
-}
-
-/// `auth_state` of ngx_mail_protocol_t.
-pub(crate) unsafe extern "C" fn auth_state<M: Handler>(event: *mut ngx_event_t) {
-    // SAFETY: as in init_protocol(); the mail core looks whether the session is
-    // still there before it goes on.
-    let mut session: Session<'_, M> = unsafe { Session::from_event(event) };
-    session.take_input();
-    M::refused(session);
 }
 
 /// A read handler of a client's connection.

@@ -4,7 +4,8 @@ use core::ffi::c_int;
 use core::mem::size_of;
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_ERROR, SO_ERROR, SOL_SOCKET, getsockopt, ngx_connection_t, socklen_t,
+    __errno_location, EAGAIN, MSG_DONTWAIT, MSG_PEEK, NGX_AGAIN, NGX_ERROR, SO_ERROR, SOL_SOCKET,
+    getsockopt, ngx_connection_t, recv, socklen_t,
 };
 
 use crate::client::Received;
@@ -82,4 +83,19 @@ pub(crate) unsafe fn take_error(connection: *const ngx_connection_t) -> c_int {
         )
     };
     if rc == 0 { error } else { 0 }
+}
+
+/// Whether a connection is open and has nothing to be read.
+///
+/// # Safety
+///
+/// `connection` is live, without TLS.
+pub(crate) unsafe fn is_quiet(connection: *const ngx_connection_t) -> bool {
+    let mut byte = 0_u8;
+    // SAFETY: the caller's promise; one byte is looked at.
+    let n = unsafe {
+        recv((*connection).fd, (&raw mut byte).cast(), 1, (MSG_PEEK | MSG_DONTWAIT) as c_int)
+    };
+    // SAFETY: it is the error of that call.
+    n < 0 && unsafe { *__errno_location() } == EAGAIN as c_int
 }

@@ -16,7 +16,7 @@ use crate::conf::{Conf, Directive, ServerConf, result};
 use crate::cycle::Cycle;
 use crate::kind::Kind;
 use crate::registered::Registered;
-use crate::session::{Handler, auth_state, init_protocol, init_session};
+use crate::session::{Handler, init_protocol, init_session};
 use crate::text::string;
 
 /// A table that nginx reads, and writes to in its only thread if it does at all.
@@ -82,9 +82,10 @@ pub const fn protocol<M: Handler>(protocol: &Protocol) -> Table<ngx_mail_protoco
 
         init_session: Some(init_session::<M>),
         init_protocol: Some(init_protocol::<M>),
-        // Only ngx_mail_read_command() calls it, and only protocols call that.
+        // Only ngx_mail_read_command() and ngx_mail_auth() have them called, and only
+        // protocols call those.
         parse_command: None,
-        auth_state: Some(auth_state::<M>),
+        auth_state: None,
 
         internal_server_error: string(protocol.internal_error),
         cert_error: string(protocol.certificate_error),

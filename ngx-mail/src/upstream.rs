@@ -12,9 +12,11 @@ use nginx_sys::{
 use crate::heap::Bytes;
 use crate::tls_sessions::TlsSessions;
 
-/// A connection to a backend. It is closed with this, unless nginx relays, which
-/// closes it itself.
+/// A connection to a backend, or to the auth server. It is closed with this, unless
+/// nginx relays, which closes it itself.
 pub(crate) struct Upstream {
+    /// What it is for.
+    pub purpose: Purpose,
     /// Null while there is none.
     pub connection: *mut ngx_connection_t,
     pub phase: Phase,
@@ -32,10 +34,23 @@ pub(crate) struct Upstream {
     pub send: ngx_send_pt,
     pub client_receive: ngx_recv_pt,
     pub client_send: ngx_send_pt,
+    /// Whether the module waits to send more.
+    pub sending: bool,
+    /// Whether what is waited for can be done without.
+    pub dispensable: bool,
     /// What nginx is to read first when it relays.
     pub line: Option<Bytes>,
     /// Whether nginx has failed, and closed the connection.
     pub failed: bool,
+}
+
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// The backend of a login.
+    Backend,
+    /// The server that is asked about one.
+    AuthServer,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -50,8 +65,9 @@ pub(crate) enum Phase {
 
 impl Upstream {
     /// None yet, to this address.
-    pub const fn new(address: NonNull<ngx_addr_t>) -> Self {
+    pub const fn new(purpose: Purpose, address: NonNull<ngx_addr_t>) -> Self {
         Self {
+            purpose,
             connection: ptr::null_mut(),
             phase: Phase::Connecting,
             address,
@@ -63,6 +79,8 @@ impl Upstream {
             send: None,
             client_receive: None,
             client_send: None,
+            sending: false,
+            dispensable: false,
             line: None,
             failed: false,
         }

@@ -9,17 +9,30 @@ use ngx_mail::error::{Fault, NoMemory};
 use ngx_mail::heap::Bytes;
 use ngx_mail::login::Event;
 use pop3::backend::{self as protocol, Command, Facts, Step, Xclient};
-use pop3::{ResponseCode, Secret};
+use pop3::{Method, OAuth, Secret};
 
 use super::state::State;
+use crate::gather::gather;
+use crate::refusal::Refusal;
 
 /// Who logs in, and with what.
 #[derive(Clone, Copy)]
 pub struct Credentials<'s> {
+    /// How the client has proven that.
+    pub method: Method,
     /// Who.
     pub login: &'s [u8],
-    /// The password.
+    /// The password, or the token.
     pub secret: Secret<'s>,
+}
+
+impl Credentials<'_> {
+    /// Whether a text holds the password, or the token in either of its forms: there are
+    /// backends that repeat what they refuse.
+    fn are_in(&self, text: &[u8]) -> bool {
+        let repeated = |mechanism: OAuth| mechanism.is_repeated(text);
+        self.secret.is_in(text) || OAuth::of(self.method).is_some_and(repeated)
+    }
 }
 
 /// How a login goes on.
@@ -30,8 +43,8 @@ pub enum Next {
     StartTls,
     /// The client is logged in, and is to be sent this line of the backend.
     Relay(Bytes),
-    /// The credentials are refused, which the client is to be told with this reply.
-    Refuse(Bytes),
+    /// The credentials are refused, which the client is to be told.
+    Refuse(Refusal),
     /// There can be no login at this backend. The reason has been logged.
     Fail,
     /// There is no memory.
@@ -72,23 +85,29 @@ fn read(
     let greeted = state.dialogue.greeted();
     let next = match state.dialogue.next(state.input.as_slice()) {
         // What it says last is heard, but nothing can follow.
-        Step::Wait | Step::Send(_) | Step::StartTls if taken.end => {
-            backend.log_error(c"upstream closed connection", b"");
+        Step::Wait | Step::Send(_) | Step::Challenged(..) | Step::StartTls if taken.end => {
+            backend.log_error(c"closed connection", b"");
             return Ok(Next::Fail);
         }
         Step::Wait => return Ok(Next::Wait),
         Step::StartTls => Next::StartTls,
         Step::LoggedIn(line) => Next::Relay(client.copy(line)?),
         Step::Refused(code, text) => {
-            // There are backends that repeat the password.
-            let secret = credentials.secret.is_in(text);
-            backend.log_info(c"upstream refused login", if secret { b"" } else { text });
+            let words = if credentials.are_in(text) { b"" } else { text };
+            client.log_words(c"upstream refused login", words);
             let text = if backend.passes_error_message() { text } else { b"" };
-            Next::Refuse(refusal(client, code, text)?)
+            let error = state.challenge.as_ref().map(Bytes::as_slice);
+            let reply = gather(client, |put| code.write(text, put))?;
+            Next::Refuse(Refusal::new(client, credentials.method, code, error, reply)?)
         }
         Step::Broken(broken, text) => {
             backend.log_error(broken.log_text(), text);
             return Ok(Next::Fail);
+        }
+        Step::Challenged(command, error) => {
+            state.challenge = Some(client.copy(error)?);
+            send(backend, client, state, credentials, command)?;
+            Next::Wait
         }
         Step::Send(command) => {
             if !greeted {
@@ -159,15 +178,15 @@ fn send(
     command: Command,
 ) -> Result<(), Fault> {
     backend.set_action(action(command));
-    if command == Command::User && state.dialogue.lacks_xclient() {
-        backend.log_info(c"upstream does not offer XCLIENT: it is not told of the client", b"");
+    if command.begins_login() && state.dialogue.lacks_xclient() {
+        client.log(c"upstream does not offer XCLIENT: it is not told of the client", None);
     }
     let line = match command {
         Command::Xclient => xclient_line(client, credentials),
         command => command_line(client, command, credentials, None),
     };
 
-    backend.send(line?.as_slice())
+    backend.send_all(line?.as_slice())
 }
 
 fn xclient_line(client: &impl Client, credentials: &Credentials<'_>) -> Result<Bytes, NoMemory> {
@@ -193,24 +212,9 @@ fn command_line(
     credentials: &Credentials<'_>,
     xclient: Option<Xclient<'_>>,
 ) -> Result<Bytes, NoMemory> {
-    let &Credentials { login, secret } = credentials;
+    let &Credentials { login, secret, .. } = credentials;
     let facts = Facts { login, secret, xclient };
     gather(client, |put| command.write(&facts, put))
-}
-
-fn refusal(client: &impl Client, code: ResponseCode, text: &[u8]) -> Result<Bytes, NoMemory> {
-    gather(client, |put| code.write(text, put))
-}
-
-/// What is written piece by piece. `write` is called twice.
-fn gather(client: &impl Client, write: impl Fn(&mut dyn FnMut(&[u8]))) -> Result<Bytes, NoMemory> {
-    let mut length = 0_usize;
-    write(&mut |piece| length = length.saturating_add(piece.len()));
-    let mut line = client.allocate(length)?;
-    let mut done = Ok(());
-    write(&mut |piece| done = done.and(line.append(piece)));
-
-    done.map(|()| line)
 }
 
 const fn action(command: Command) -> &'static CStr {
@@ -219,5 +223,8 @@ const fn action(command: Command) -> &'static CStr {
         Command::Xclient => c"sending XCLIENT to upstream",
         Command::User => c"sending user name to upstream",
         Command::Pass => c"sending password to upstream",
+        Command::AuthWithToken(_) | Command::Auth(_) | Command::Token(_) | Command::Answer(_) => {
+            c"sending token to upstream"
+        }
     }
 }

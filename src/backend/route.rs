@@ -4,49 +4,55 @@ use ngx_mail::address::Addresses;
 use ngx_mail::attempt::Attempt;
 use ngx_mail::certificate::ServerName;
 use ngx_mail::tls::Tls;
-use pop3::Secret;
-use pop3::backend::Options;
+use pop3::backend::{Options, Proof};
+use pop3::{Method, OAuth, Secret};
 
 use super::dialogue::Credentials;
-use crate::conf::ServerConf;
-use crate::conf::backend::Ssl;
+use crate::conf::backend::{Backend, Source, Ssl};
 
-/// Where a login goes, and with what. The first part is the configuration's, the rest
-/// the session's.
-pub struct Route<'c, 's> {
-    /// The backend.
-    pub addresses: &'c Addresses,
-    /// What it is called.
-    pub host: ServerName<'c>,
+/// Where a login goes.
+#[derive(Clone, Copy)]
+pub struct Route<'c> {
+    /// The backend's addresses, if the session was not told of one.
+    pub addresses: Option<&'c Addresses>,
+    /// What it is called, if that is not what the session was told.
+    pub host: Option<ServerName<'c>>,
     /// Whether TLS begins with STLS, and the TLS.
     pub tls: Option<&'c (Ssl, Tls)>,
-    /// What is to be done before the login.
-    pub options: Options,
-    /// Who logs in.
-    pub credentials: Credentials<'s>,
 }
 
-impl<'c, 's> Route<'c, 's> {
-    /// That of the configuration, with what the client has presented.
-    pub fn of(conf: &'c ServerConf, attempt: Option<&'s Attempt>) -> Option<Self> {
-        let backend = conf.backend.as_ref()?;
-        let tls = backend.tls.as_ref();
-        let options = Options {
-            starttls: tls.is_some_and(|(ssl, _)| *ssl == Ssl::StartTls),
-            xclient: backend.xclient,
+impl<'c> Route<'c> {
+    /// That of the configuration.
+    pub fn of(backend: &'c Backend) -> Self {
+        let (addresses, host) = match &backend.source {
+            Source::Pass { addresses, host } => (Some(addresses), Some(host.into())),
+            Source::Auth(_) => (None, None),
         };
-        let (login, secret) = match attempt {
-            Some(attempt) => (attempt.login(), attempt.secret()),
-            None => (&[][..], &[][..]),
-        };
-        let credentials = Credentials { login, secret: Secret::new(secret) };
+        Self { addresses, host, tls: backend.tls.as_ref() }
+    }
+}
 
-        Some(Self {
-            addresses: &backend.addresses,
-            host: (&backend.host).into(),
-            tls,
-            options,
-            credentials,
-        })
+/// What the attempt presents, which came by this method.
+pub fn credentials(attempt: Option<&Attempt>, method: Method) -> Credentials<'_> {
+    let (login, secret) = match attempt {
+        Some(attempt) => (attempt.login(), attempt.secret()),
+        None => (&[][..], &[][..]),
+    };
+    Credentials { method, login, secret: Secret::new(secret) }
+}
+
+/// What is to be done at a backend: with the client's token, unless a password takes its
+/// place.
+pub fn options(backend: &Backend, credentials: &Credentials<'_>, password: bool) -> Options {
+    let proof = match OAuth::of(credentials.method) {
+        Some(mechanism) if !password => {
+            Proof::token(mechanism, credentials.login, credentials.secret)
+        }
+        _ => Proof::Password,
+    };
+    Options {
+        starttls: matches!(backend.tls, Some((Ssl::StartTls, _))),
+        xclient: backend.xclient,
+        proof,
     }
 }

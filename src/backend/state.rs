@@ -16,6 +16,8 @@ pub struct State {
     pub dialogue: Dialogue,
     /// What the backend has sent in its turn.
     pub input: Bytes,
+    /// What the backend has said of a token that it refuses, in base64.
+    pub challenge: Option<Bytes>,
     options: Options,
     /// The address to begin with, and how many have been tried.
     first: usize,
@@ -32,6 +34,7 @@ impl State {
         Ok(Self {
             dialogue: Dialogue::new(options),
             input: Bytes::with_capacity(LINE)?,
+            challenge: None,
             options,
             first,
             tried: 0,

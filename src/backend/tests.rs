@@ -1,106 +1,51 @@
 //! The dialogue with a backend without nginx.
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
-use std::ffi::CStr;
+pub mod fake;
+
 use std::string::String;
 use std::vec::Vec;
 
-use ngx_mail::backend::Backend;
-use ngx_mail::client::Received;
-use ngx_mail::error::Fault;
+use fake::Server;
+use ngx_mail::heap::Bytes;
 use ngx_mail::login::Event;
-use pop3::Secret;
-use pop3::backend::{MAX_LINE, Options};
+use pop3::backend::{MAX_LINE, Options, Proof};
+use pop3::{Method, OAuth, Secret};
 
 use super::dialogue::{Credentials, Next, step};
 use super::state::State;
 use crate::client::tests::fake::{Fake, Input};
+use crate::refusal::Refusal;
 
 const CREDENTIALS: Credentials<'_> =
-    Credentials { login: b"bob", secret: Secret::new(b"tanstaaf") };
-
-/// A backend that gives what a test says, and keeps what it is sent.
-#[derive(Default)]
-struct Server {
-    gives: VecDeque<Input>,
-    sent: String,
-    broken: bool,
-    shares: Vec<usize>,
-    action: Option<&'static CStr>,
-    logged: RefCell<Vec<String>>,
-    passes_error_message: bool,
-}
-
-impl Backend for Server {
-    fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
-        match self.gives.pop_front() {
-            Some(Input::Bytes(mut bytes)) => {
-                let rest = bytes.split_off(bytes.len().min(memory.len()));
-                memory[..bytes.len()].copy_from_slice(&bytes);
-                if !rest.is_empty() {
-                    self.gives.push_front(Input::Bytes(rest));
-                }
-                Ok(Received::Bytes(bytes.len()))
-            }
-            Some(Input::End) => Ok(Received::End),
-            Some(Input::Broken) => Err(Fault::Broken),
-            Some(Input::Nothing) | None => Ok(Received::Nothing),
-        }
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        if self.broken {
-            return Err(Fault::Broken);
-        }
-        self.sent.push_str(std::str::from_utf8(bytes).unwrap());
-        Ok(())
-    }
-
-    fn set_timer(&mut self, shares: usize) {
-        self.shares.push(shares);
-    }
-
-    fn set_action(&mut self, action: &'static CStr) {
-        self.action = Some(action);
-    }
-
-    fn log_error(&self, did: &CStr, text: &[u8]) {
-        self.log("error", did, text);
-    }
-
-    fn log_info(&self, did: &CStr, text: &[u8]) {
-        self.log("info", did, text);
-    }
-
-    fn passes_error_message(&self) -> bool {
-        self.passes_error_message
-    }
-}
-
-impl Server {
-    fn log(&self, level: &str, did: &CStr, text: &[u8]) {
-        let text = std::str::from_utf8(text).unwrap();
-        self.logged.borrow_mut().push(format!("{level} {} {text}", did.to_str().unwrap()));
-    }
-}
+    Credentials { method: Method::Plain, login: b"bob", secret: Secret::new(b"tanstaaf") };
 
 /// A login with both sides.
 struct Play {
     server: Server,
     client: Fake,
     state: State,
+    credentials: Credentials<'static>,
 }
 
 impl Play {
     fn new(options: Options) -> Self {
         let state = State::new(options, 0).unwrap();
-        Self { server: Server::default(), client: Fake::default(), state }
+        Self { server: Server::default(), client: Fake::default(), state, credentials: CREDENTIALS }
+    }
+
+    /// One with a token in place of the password.
+    fn with_token() -> Self {
+        let proof = Proof::token(OAuth::Oauthbearer, CREDENTIALS.login, CREDENTIALS.secret);
+        Self {
+            credentials: Credentials { method: Method::Oauthbearer, ..CREDENTIALS },
+            ..Self::new(Options { proof, ..Options::default() })
+        }
     }
 
     /// What comes of an event.
     fn event(&mut self, event: Event) -> Next {
-        step(event, &mut self.server, &(&mut self.client), &mut self.state, &CREDENTIALS)
+        let credentials = &self.credentials;
+        step(event, &mut self.server, &(&mut self.client), &mut self.state, credentials)
     }
 
     /// What comes of bytes of the backend.
@@ -113,15 +58,23 @@ impl Play {
         assert!(matches!(self.gives(bytes), Next::Wait), "{}", String::from_utf8_lossy(bytes));
     }
 
+    /// Of either.
     fn logged(&self) -> Vec<String> {
-        self.server.logged.borrow().clone()
+        let mut logged = self.server.logged.borrow().clone();
+        logged.extend_from_slice(&self.client.logged.borrow());
+        logged
     }
+}
+
+fn text(bytes: &Bytes) -> String {
+    String::from_utf8(bytes.as_slice().to_vec()).unwrap()
 }
 
 fn line(next: Next) -> String {
     match next {
-        Next::Relay(line) | Next::Refuse(line) => {
-            String::from_utf8(line.as_slice().to_vec()).unwrap()
+        Next::Relay(line) => text(&line),
+        Next::Refuse(Refusal { challenge, reply, last: false }) => {
+            [challenge.as_ref().map(text).unwrap_or_default(), text(&reply)].concat()
         }
         _ => "no line".into(),
     }
@@ -151,7 +104,7 @@ fn replies_byte_by_byte() {
 
 #[test]
 fn starttls_and_xclient_go_before() {
-    let mut play = Play::new(Options { starttls: true, xclient: true });
+    let mut play = Play::new(Options { starttls: true, xclient: true, ..Options::default() });
     play.waits_after(b"+OK [XCLIENT] ready\r\n");
     assert!(matches!(play.gives(b"+OK\r\n"), Next::StartTls));
     assert!(matches!(play.event(Event::Secured), Next::Wait));
@@ -170,10 +123,7 @@ fn a_backend_without_xclient_is_logged_in_at() {
     play.waits_after(b"+OK ready\r\n");
     assert_eq!(play.server.sent, "USER bob\r\n");
     play.waits_after(b"+OK\r\n");
-    assert_eq!(
-        play.logged(),
-        ["info upstream does not offer XCLIENT: it is not told of the client "]
-    );
+    assert_eq!(play.logged(), ["upstream does not offer XCLIENT: it is not told of the client"]);
 }
 
 #[test]
@@ -185,7 +135,7 @@ fn a_refusal_has_its_code_and_the_text_that_is_wanted() {
         play.server.passes_error_message = passes;
         play.waits_after(b"+OK\r\n");
         assert_eq!(line(play.gives(b"-ERR [in-use] locked by bob\r\n")), reply);
-        assert_eq!(play.logged(), ["info upstream refused login locked by bob"]);
+        assert_eq!(play.logged(), ["upstream refused login locked by bob"]);
         assert!(play.state.input.as_slice().is_empty());
     }
 }
@@ -196,15 +146,58 @@ fn a_password_that_a_backend_repeats_is_not_logged() {
     play.waits_after(b"+OK\r\n");
     play.waits_after(b"+OK\r\n");
     assert!(matches!(play.gives(b"-ERR \"tanstaaf\" is wrong\r\n"), Next::Refuse(_)));
-    assert_eq!(play.logged(), ["info upstream refused login "]);
+    assert_eq!(play.logged(), ["upstream refused login "]);
+}
+
+#[test]
+fn a_token_that_a_backend_repeats_is_not_logged() {
+    for text in ["tanstaaf is wrong", "unknown command AUTH OAUTHBEARER bixhPWJvYiwBYXV0aD1C"] {
+        let mut play = Play::with_token();
+        play.waits_after(b"+OK\r\n");
+        assert!(matches!(play.gives(format!("-ERR {text}\r\n").as_bytes()), Next::Refuse(_)));
+        assert_eq!(play.logged(), ["upstream refused login "]);
+    }
+}
+
+#[test]
+fn rfc_7628_a_challenge_of_the_backend_goes_to_the_client() {
+    let auth = "AUTH OAUTHBEARER bixhPWJvYiwBYXV0aD1CZWFyZXIgdGFuc3RhYWYBAQ==\r\n";
+    let mut play = Play::with_token();
+    play.waits_after(b"+OK\r\n");
+    assert_eq!(play.server.sent, auth);
+    play.waits_after(b"+ e30=\r\n");
+    assert_eq!(play.server.sent, [auth, "AQ==\r\n"].concat());
+    assert_eq!(
+        line(play.gives(b"-ERR [SYS/TEMP] wait\r\n")),
+        "+ e30=\r\n-ERR [SYS/TEMP] login is not possible at the moment\r\n"
+    );
+}
+
+#[test]
+fn a_token_that_is_refused_without_challenge_has_ours() {
+    for (text, reply) in [
+        (
+            "-ERR no\r\n",
+            "+ eyJzdGF0dXMiOiJpbnZhbGlkX3Rva2VuIn0=\r\n-ERR [AUTH] invalid login or password\r\n",
+        ),
+        ("-ERR [IN-USE] no\r\n", "-ERR [IN-USE] mailbox is in use\r\n"),
+    ] {
+        let mut play = Play::with_token();
+        play.waits_after(b"+OK\r\n");
+        assert_eq!(line(play.gives(text.as_bytes())), reply);
+    }
+
+    let mut play = Play::with_token();
+    play.waits_after(b"+OK\r\n");
+    assert_eq!(line(play.gives(b"+OK logged in\r\n")), "+OK logged in\r\n");
 }
 
 #[test]
 fn what_is_no_reply_is_logged_once() {
     for (bytes, logged) in [
-        (&b"HTTP/1.1 400 Bad Request\r\n"[..], "error upstream sent invalid response "),
-        (b"-ERR full\r\n", "error upstream refused session full"),
-        (b"+OK\r\n+OK\r\n", "error upstream sent data ahead of its turn "),
+        (&b"HTTP/1.1 400 Bad Request\r\n"[..], "error sent invalid response "),
+        (b"-ERR full\r\n", "error refused session full"),
+        (b"+OK\r\n+OK\r\n", "error sent data ahead of its turn "),
     ] {
         let mut play = Play::new(Options::default());
         assert!(matches!(play.gives(bytes), Next::Fail));
@@ -216,7 +209,7 @@ fn what_is_no_reply_is_logged_once() {
 #[test]
 fn the_end_and_a_broken_connection_are_failures() {
     for (input, logged) in [
-        (Input::End, &["error upstream closed connection "][..]),
+        (Input::End, &["error closed connection "][..]),
         // That is nginx's to log.
         (Input::Broken, &[]),
     ] {
@@ -243,7 +236,7 @@ fn a_line_takes_memory_up_to_its_bound() {
         assert!(play.state.input.capacity() <= MAX_LINE + 1);
         assert!(events < 10);
     }
-    assert_eq!(play.logged(), ["error upstream sent too long response line "]);
+    assert_eq!(play.logged(), ["error sent too long response line "]);
 }
 
 #[test]
@@ -256,7 +249,7 @@ fn bytes_ahead_of_their_turn_are_seen_wherever_the_room_ends() {
         let mut play = Play::new(Options::default());
         let behind = [&line[..], b"+OK two\r\n"].concat();
         assert!(matches!(play.gives(&behind), Next::Fail), "{length}");
-        assert_eq!(play.logged(), ["error upstream sent data ahead of its turn "]);
+        assert_eq!(play.logged(), ["error sent data ahead of its turn "]);
 
         let mut play = Play::new(Options::default());
         assert!(matches!(play.gives(&line), Next::Wait), "{length}");
@@ -276,7 +269,7 @@ fn an_end_is_seen_wherever_the_room_ends() {
             // Where there was room, the end is an event of its own.
             let next = if length == 256 { next } else { play.event(Event::Readable) };
             assert!(matches!(next, Next::Fail), "{length} {end:?}");
-            assert_eq!(play.logged(), ["error upstream closed connection "]);
+            assert_eq!(play.logged(), ["error closed connection "]);
         }
     }
 

@@ -7,9 +7,10 @@ use ngx_mail::heap::Bytes;
 use ngx_mail::scratch::Lease;
 
 use super::server::Server;
-use super::state::{Kept, Next, State, Undone};
+use super::state::{Kept, Next, Stage, State, Undone};
 use super::transfer::{copy_held, receive};
 use crate::conf::ServerConf;
+use crate::refusal::Refusal;
 
 /// Sends the greeting.
 pub fn greet(client: impl Client, conf: &ServerConf, state: &mut State) -> Next {
@@ -97,9 +98,15 @@ fn put_ahead(client: &mut impl Client, input: &Bytes) -> Result<(), NoMemory> {
 }
 
 /// Tells the client that its login has failed, with this reply. The session goes on
-/// then, unless a limit is reached or its time is over.
-pub fn refuse(client: impl Client, conf: &ServerConf, state: &mut State, reply: &[u8]) -> Next {
-    send_refusal(client, conf, state, reply).unwrap_or_else(Next::from)
+/// then, unless it is the last one, a limit is reached or its time is over.
+pub fn refuse(
+    client: impl Client,
+    conf: &ServerConf,
+    state: &mut State,
+    reply: &[u8],
+    last: bool,
+) -> Next {
+    send_refusal(client, conf, state, reply, last).unwrap_or_else(Next::from)
 }
 
 fn send_refusal(
@@ -107,12 +114,42 @@ fn send_refusal(
     conf: &ServerConf,
     state: &mut State,
     reply: &[u8],
+    last: bool,
 ) -> Result<Next, Fault> {
-    let over = !client.restart_timer();
+    let over = last || !client.restart_timer();
     let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
     let (_, memory) = lease.memory(None)?;
     let mut server = Server::new(client, conf, &mut state.kept, memory);
     server.refuse_login(&mut state.pop3, reply, over);
+
+    Ok(server.next())
+}
+
+/// Sends the client the challenge that tells why its login has failed. It is told of the
+/// refusal when it has answered.
+pub fn challenge(
+    client: impl Client,
+    conf: &ServerConf,
+    state: &mut State,
+    challenge: &Bytes,
+    refusal: Refusal,
+) -> Next {
+    send_challenge(client, conf, state, challenge, refusal).unwrap_or_else(Next::from)
+}
+
+fn send_challenge(
+    client: impl Client,
+    conf: &ServerConf,
+    state: &mut State,
+    challenge: &Bytes,
+    refusal: Refusal,
+) -> Result<Next, Fault> {
+    let stage = state.kept.stage().ok_or(Fault::NoMemory)?;
+    *stage = Stage::Challenged(refusal);
+    let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
+    let (_, memory) = lease.memory(None)?;
+    let mut server = Server::new(client, conf, &mut state.kept, memory);
+    server.challenge(&mut state.pop3, challenge.as_slice());
 
     Ok(server.next())
 }

@@ -3,15 +3,15 @@
 use core::ffi::CStr;
 use core::ops::ControlFlow::{Break, Continue};
 
-use ngx_mail::attempt::{Attempt, Method};
+use ngx_mail::attempt::Attempt;
 use ngx_mail::client::Client;
 use ngx_mail::error::{Fault, NoMemory};
 use ngx_mail::heap::Bytes;
 use ngx_mail::scratch::OUTPUT;
-use pop3::{Credentials, Login, Policy, Refused, reply, sasl};
+use pop3::{Credentials, Login, Method, Policy, Refused, reply, sasl};
 
 use super::output::Output;
-use super::state::{Kept, Next};
+use super::state::{Kept, Next, Stage};
 use super::transfer::keep;
 use crate::conf::ServerConf;
 
@@ -64,14 +64,29 @@ impl<'s, C: Client> Server<'s, C> {
     /// Sends the reply to a login that has failed, and counts it. The session ends
     /// behind it if it was the last one, or if its time is over.
     pub fn refuse_login(&mut self, session: &mut pop3::Session, reply: &[u8], over: bool) {
+        self.kept.challenge = None;
+        self.kept.login = None;
         self.output.push(reply);
-        if session.count_error(&self.conf.policy) {
+        let too_often = session.count_error(&self.conf.policy);
+        self.end_refused(too_often, over);
+        self.send_at_once();
+    }
+
+    /// Sends the challenge that tells why a login has failed, which the client answers.
+    pub fn challenge(&mut self, session: &mut pop3::Session, challenge: &[u8]) {
+        self.output.push(challenge);
+        session.expect_answer();
+        self.send_at_once();
+    }
+
+    /// Ends the session behind the reply to a login that has failed, if there is a reason.
+    fn end_refused(&mut self, too_often: bool, over: bool) {
+        if too_often {
             self.client.log(c"client failed to log in too often", None);
-            self.next = Next::Close;
-        } else if over {
+        }
+        if too_often || over {
             self.next = Next::Close;
         }
-        self.send_at_once();
     }
 
     /// Answers the lines at the head of `input` until something else is to be
@@ -151,7 +166,7 @@ impl<'s, C: Client> Server<'s, C> {
         };
         // What follows QUIT, a limit or STLS (RFC 2595, section 4) is never
         // answered.
-        if !matches!(next, Next::Read | Next::Authenticate) {
+        if !matches!(next, Next::Read | Next::Authenticate(_)) {
             return;
         }
         match keep(rest, held, &self.client) {
@@ -179,15 +194,10 @@ impl<'s, C: Client> Server<'s, C> {
             }
             Login::Kept => self.client.login(),
         };
-        let method = match credentials.method {
-            pop3::Method::Plain => Method::Plain,
-            pop3::Method::Apop => Method::Apop,
-            pop3::Method::CramMd5 => Method::CramMd5,
-            pop3::Method::External => Method::External,
-        };
-        let challenge = self.kept.challenge.take().filter(|_| method == Method::CramMd5);
-        let challenge = challenge.as_ref().map_or(&[][..], Bytes::as_slice);
-        let attempt = Attempt::new(method, name, credentials.secret.expose(), challenge);
+        if credentials.method != Method::CramMd5 {
+            self.kept.challenge = None;
+        }
+        let attempt = Attempt::new(name, credentials.secret.expose());
         let attempt = self.client.logged(attempt)?;
         self.client.show_attempt(attempt);
 
@@ -256,9 +266,19 @@ impl<C: Client> pop3::Server for Server<'_, C> {
 
     fn authenticate(&mut self, credentials: &Credentials<'_>) {
         self.next = match self.copy_credentials(credentials) {
-            Ok(()) => Next::Authenticate,
+            Ok(()) => Next::Authenticate(credentials.method),
             Err(NoMemory) => Next::Fail,
         };
+    }
+
+    fn reply_refusal(&mut self, close: bool) {
+        let login = self.kept.login.take();
+        let Some(Stage::Challenged(refusal)) = login.as_deref().map(|login| &login.stage) else {
+            self.next = Next::Fail;
+            return;
+        };
+        self.output.push(refusal.reply.as_slice());
+        self.end_refused(close, refusal.last);
     }
 
     fn start_tls(&mut self) {

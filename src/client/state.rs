@@ -2,8 +2,10 @@
 
 use ngx_mail::error::Fault;
 use ngx_mail::heap::{Boxed, Bytes};
+use pop3::Method;
 
-use crate::backend;
+use crate::refusal::Refusal;
+use crate::{auth, backend};
 
 /// What is kept of a session between events. Memory is held only while it is
 /// needed: an idle session has none beyond this.
@@ -13,8 +15,6 @@ pub struct State {
     pub pop3: pop3::Session,
     /// What goes with it.
     pub kept: Kept,
-    /// The login at a backend that is under way.
-    pub backend: Option<Boxed<backend::state::State>>,
 }
 
 /// What the dialogue has left behind. A login that was begun, an attempt and unsent
@@ -23,8 +23,49 @@ pub struct State {
 pub struct Kept {
     /// What the last event did not get done. Most leave nothing.
     pub undone: Option<Undone>,
-    /// The challenge of an exchange of CRAM-MD5 that was begun.
+    /// The challenge of an exchange of CRAM-MD5 that was begun, or of the login under
+    /// way.
     pub challenge: Option<Bytes>,
+    /// The login that is under way.
+    pub login: Option<Boxed<Login>>,
+}
+
+/// A login that is under way.
+pub struct Login {
+    /// How the client has proven who it is.
+    pub method: Method,
+    /// How far it is.
+    pub stage: Stage,
+}
+
+impl Login {
+    /// Takes what there is of the stage: another one begins.
+    pub fn take_stage(&mut self) -> Stage {
+        core::mem::replace(&mut self.stage, Stage::Begun)
+    }
+}
+
+impl Kept {
+    /// How far the login is that is under way.
+    pub fn stage(&mut self) -> Option<&mut Stage> {
+        self.login.as_deref_mut().map(|login| &mut login.stage)
+    }
+}
+
+/// How far a login is.
+pub enum Stage {
+    /// Nobody knows of it yet.
+    Begun,
+    /// The auth server is asked.
+    Asking(auth::state::State),
+    /// It is asked again later.
+    AskingLater,
+    /// The client is told of a refusal later.
+    Refused(Refusal),
+    /// It is made at a backend.
+    AtBackend(backend::state::State),
+    /// It has failed: the client is told when it has answered the challenge.
+    Challenged(Refusal),
 }
 
 /// What one event leaves to the next.
@@ -45,8 +86,8 @@ pub enum Next {
     Read,
     /// Wait until the client has read what was sent.
     Send,
-    /// Ask the auth server.
-    Authenticate,
+    /// Have the credentials checked that came by this method.
+    Authenticate(Method),
     /// Make the TLS handshake.
     StartTls,
     /// Close the connection.

@@ -6,6 +6,8 @@ use ngx_mail::text::Text;
 use ngx_mail::tls::{Options, Tls, Unusable, Versions};
 use pop3::Methods;
 
+use super::auth::{self, Auth};
+
 /// The depth of a chain of certificates: those of public CAs have two intermediate
 /// ones at most, and may have one more for a root that is not known everywhere.
 const VERIFY_DEPTH: usize = 4;
@@ -19,8 +21,8 @@ const TLS_PORT: u16 = 995;
 pub struct Settings {
     /// `pop3_proxy_pass`, and what was found there.
     pub pass: Option<(Text, Found)>,
-    /// Whether there is an `auth_http`.
-    pub auth_http: bool,
+    /// What is said of auth servers.
+    pub auth: auth::Settings,
     /// `pop3_proxy_ssl`.
     pub ssl: Option<Ssl>,
     /// `pop3_proxy_ssl_verify`.
@@ -64,18 +66,29 @@ pub enum Ssl {
 
 /// The backends of a server.
 pub struct Backend {
-    /// Where they are.
-    pub addresses: Addresses,
-    /// What they are called.
-    pub host: Host,
+    /// Who says where they are.
+    pub source: Source,
     /// Whether TLS begins with STLS, and the TLS.
     pub tls: Option<(Ssl, Tls)>,
     /// Whether they are told of the client.
     pub xclient: bool,
 }
 
+/// Who says where a login goes.
+pub enum Source {
+    /// The configuration.
+    Pass {
+        /// Where the backend is.
+        addresses: Addresses,
+        /// What it is called.
+        host: Host,
+    },
+    /// An auth server.
+    Auth(Auth),
+}
+
 impl Settings {
-    /// The server's backends, if it has any of its own.
+    /// The server's backends, if it has any.
     ///
     /// # Errors
     ///
@@ -87,34 +100,34 @@ impl Settings {
         methods: &Methods,
     ) -> Result<Option<Backend>, Refused> {
         let merged = self.with(parent);
-        let Some((pass, found)) = self.source(parent, cf)? else {
-            return merged.without_backend(cf);
+        let source = match self.pass(parent, cf)? {
+            Some((pass, found)) => {
+                check_methods(cf, methods)?;
+                if self.auth.url.is_none() && parent.auth.url.is_none() {
+                    cf.give_auth_http(c"unix:pop3_proxy_pass")?;
+                }
+                merged.check_name(cf, pass, found.host())?;
+                let port = if merged.ssl == Some(Ssl::On) { TLS_PORT } else { PORT };
+                let addresses = cf.addresses(&found, port)?;
+                Source::Pass { addresses, host: found.host() }
+            }
+            None => match self.auth.merge(&parent.auth, cf)? {
+                Some(auth) => Source::Auth(auth),
+                None => return Ok(None),
+            },
         };
-        check_methods(cf, methods)?;
-        if !self.auth_http && !parent.auth_http {
-            cf.give_auth_http(c"unix:pop3_proxy_pass")?;
-        }
-
-        let ssl = merged.ssl.unwrap_or(Ssl::Off);
-        let port = if ssl == Ssl::On { TLS_PORT } else { PORT };
-        let addresses = cf.addresses(&found, port)?;
-        let tls = match ssl {
-            Ssl::Off => None,
-            ssl => Some((ssl, merged.tls(cf, pass, found.host())?)),
+        let tls = match merged.ssl {
+            None | Some(Ssl::Off) => None,
+            Some(ssl) => Some((ssl, merged.tls(cf)?)),
         };
 
-        Ok(Some(Backend {
-            addresses,
-            host: found.host(),
-            tls,
-            xclient: merged.xclient.unwrap_or(false),
-        }))
+        Ok(Some(Backend { source, tls, xclient: merged.xclient.unwrap_or(false) }))
     }
 
     /// The backend's address, unless the auth server is to say where that is. What
     /// stands in the server takes the place of what stands in mail{}.
-    fn source(&self, parent: &Self, cf: &mut Conf<'_>) -> Result<Option<(Text, Found)>, Refused> {
-        match (self.pass, self.auth_http) {
+    fn pass(&self, parent: &Self, cf: &mut Conf<'_>) -> Result<Option<(Text, Found)>, Refused> {
+        match (self.pass, self.auth.url.is_some()) {
             (Some((pass, _)), true) => Err(cf.refuse(
                 c"\"pop3_proxy_pass\"",
                 pass.as_bytes(),
@@ -127,26 +140,11 @@ impl Settings {
         }
     }
 
-    /// What is of no use to a server whose logins go where the auth server says.
-    fn without_backend(&self, cf: &mut Conf<'_>) -> Result<Option<Backend>, Refused> {
-        let (directive, value): (_, &[u8]) = match (self.ssl, self.xclient) {
-            (Some(Ssl::On), _) => (c"\"pop3_proxy_ssl\"", b"on"),
-            (Some(Ssl::StartTls), _) => (c"\"pop3_proxy_ssl\"", b"starttls"),
-            (_, Some(true)) => (c"\"pop3_proxy_xclient\"", b"on"),
-            _ => return Ok(None),
-        };
-        Err(cf.refuse(
-            directive,
-            value,
-            c"needs \"pop3_proxy_pass\", which this POP3 server does not have",
-        ))
-    }
-
     /// This level, and what is not set in it from the outer one.
     fn with(&self, parent: &Self) -> Self {
         Self {
             pass: self.pass.or(parent.pass),
-            auth_http: self.auth_http || parent.auth_http,
+            auth: auth::Settings::default(),
             ssl: self.ssl.or(parent.ssl),
             verify: self.verify.or(parent.verify),
             depth: self.depth.or(parent.depth),
@@ -164,21 +162,26 @@ impl Settings {
         }
     }
 
-    fn tls(&self, cf: &mut Conf<'_>, pass: Text, host: Host) -> Result<Tls, Refused> {
-        let verify = self.verify != Some(false);
-        if verify && matches!((host, self.name), (Host::Unix, None)) {
+    /// Refuses a backend without a name that its certificate could have.
+    fn check_name(&self, cf: &mut Conf<'_>, pass: Text, host: Host) -> Result<(), Refused> {
+        let tls = !matches!(self.ssl, None | Some(Ssl::Off));
+        if tls && self.verify != Some(false) && matches!((host, self.name), (Host::Unix, None)) {
             return Err(cf.refuse(
                 c"\"pop3_proxy_ssl\" cannot tell whose certificate is to be expected from",
                 pass.as_bytes(),
                 c"in the \"pop3_proxy_pass\" directive: name it with \"pop3_proxy_ssl_name\"",
             ));
         }
+        Ok(())
+    }
+
+    fn tls(&self, cf: &mut Conf<'_>) -> Result<Tls, Refused> {
         let options = Options {
             versions: self.versions.unwrap_or(Versions::DEFAULT),
             ciphers: self.ciphers.unwrap_or(Text::fixed(b"DEFAULT")),
             certificate: self.key_pair(cf)?,
             password_file: self.password_file,
-            verify,
+            verify: self.verify != Some(false),
             name: self.name.map(Host::of),
             trusted_certificate: self.trusted_certificate,
             crl: self.crl,

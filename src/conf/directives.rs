@@ -38,8 +38,8 @@ impl Directive for Auth {
                 return Err(cf.refuse(
                     c"invalid method",
                     value.as_bytes(),
-                    c"in the \"pop3_auth\" directive, use \"plain\", \"apop\", \"cram-md5\" or \
-                      \"external\"",
+                    c"in the \"pop3_auth\" directive, use \"plain\", \"apop\", \"cram-md5\", \
+                      \"external\", \"xoauth2\" or \"oauthbearer\"",
                 ));
             };
             if core::mem::replace(method, true) {

@@ -123,21 +123,6 @@ impl Directive for ProxySslProtocols {
     }
 }
 
-/// `auth_http URL;` of ngx_mail_auth_http_module, which reads it.
-pub struct AuthHttp;
-
-impl Directive for AuthHttp {
-    type Conf = ServerConf;
-
-    const NAME: &CStr = c"auth_http";
-    const VALUES: Values = Values::One;
-
-    fn set(cf: &mut Conf<'_>, conf: &mut ServerConf) -> Result<(), Refused> {
-        conf.settings.auth_http = true;
-        cf.hand_to_auth_http()
-    }
-}
-
 /// Reads the value of a directive that stands once in a level. Of all types there is one
 /// of these, not of all directives.
 #[inline(never)]

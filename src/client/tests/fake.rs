@@ -11,12 +11,13 @@ use ngx_mail::attempt::Attempt;
 use ngx_mail::client::{Client, Received};
 use ngx_mail::endpoint::{Endpoint, Short};
 use ngx_mail::error::{Fault, NoMemory};
-use ngx_mail::heap::Bytes;
-use pop3::{Methods, Policy, StartTls};
+use ngx_mail::heap::{Boxed, Bytes};
+use pop3::{Method, Methods, Policy, StartTls};
 
 use crate::client::dialogue;
-use crate::client::state::{Next, State};
+use crate::client::state::{Login, Next, Stage, State};
 use crate::conf::ServerConf;
+use crate::refusal::Refusal;
 
 /// What comes of reading once.
 pub enum Input {
@@ -60,7 +61,14 @@ impl Default for Fake {
     fn default() -> Self {
         Self {
             conf: ServerConf::with_policy(Policy {
-                methods: Methods { plain: true, apop: true, cram_md5: true, external: true },
+                methods: Methods {
+                    plain: true,
+                    apop: true,
+                    cram_md5: true,
+                    external: true,
+                    xoauth2: true,
+                    oauthbearer: true,
+                },
                 starttls: StartTls::On,
                 max_line: 4096,
                 max_errors: 1000,
@@ -126,14 +134,31 @@ impl Fake {
 
     /// A backend has refused the login.
     pub fn refuse(&mut self, reply: &[u8]) -> Next {
-        self.with(|fake, conf, state| dialogue::refuse(fake, conf, state, reply))
+        self.with(|fake, conf, state| dialogue::refuse(fake, conf, state, reply, false))
     }
 
-    /// The auth server has refused the login.
+    /// The auth server has refused the login, and the session goes on.
     pub fn refuse_login(&mut self) -> Next {
-        self.received.extend_from_slice(b"-ERR refused\r\n");
+        match self.refuse(b"-ERR refused\r\n") {
+            Next::Read => self.go_on(),
+            next => next,
+        }
+    }
+
+    /// The session goes on behind a login that has failed.
+    pub fn go_on(&mut self) -> Next {
         dialogue::resume(&mut self.state);
         self.read()
+    }
+
+    /// A token is refused, which the client is told in a challenge first.
+    pub fn challenge(&mut self, challenge: &[u8], reply: &[u8], last: bool) -> Next {
+        let challenge = Bytes::copy_of(challenge).unwrap();
+        let reply = Bytes::copy_of(reply).unwrap();
+        let refusal = Refusal { challenge: None, reply, last };
+        let login = Login { method: Method::Xoauth2, stage: Stage::Begun };
+        self.state.kept.login = Some(Boxed::new(login).unwrap());
+        self.with(|fake, conf, state| dialogue::challenge(fake, conf, state, &challenge, refusal))
     }
 
     pub fn forget(&mut self) {
@@ -303,6 +328,11 @@ impl Client for &mut Fake {
 
     fn log(&self, did: &CStr, _command: Option<&CStr>) {
         self.logged.borrow_mut().push(did.to_str().unwrap().into());
+    }
+
+    fn log_words(&self, did: &CStr, words: &[u8]) {
+        let words = std::str::from_utf8(words).unwrap();
+        self.logged.borrow_mut().push(format!("{} {words}", did.to_str().unwrap()));
     }
 
     fn debug(&self, _text: &CStr, _bytes: &[u8]) {}

@@ -24,7 +24,7 @@ fn runs_out(memory: usize, tls: bool, partly: bool) -> bool {
                     fake.take_unsent();
                     next = fake.read();
                 }
-                Next::Authenticate => {
+                Next::Authenticate(_) => {
                     if fake.hand_on().is_err() {
                         return true;
                     }

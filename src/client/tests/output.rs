@@ -2,6 +2,7 @@
 
 use super::fake::{Fake, Take};
 use crate::client::state::Next;
+use pop3::Method;
 
 #[test]
 fn what_is_not_taken_is_sent_later_and_nothing_overtakes_it() {
@@ -49,7 +50,7 @@ fn a_login_waits_for_the_replies_before_it() {
     assert_eq!(fake.event(b"USER bob\r\nPASS secret\r\nSTAT\r\n"), Next::Send);
     assert_eq!(fake.read(), Next::Send);
     fake.take_unsent();
-    assert_eq!(fake.read(), Next::Authenticate);
+    assert_eq!(fake.read(), Next::Authenticate(Method::Plain));
     fake.hand_on().unwrap();
     assert_eq!(fake.attempt.as_ref().unwrap().ahead(), b"STAT\r\n");
 }

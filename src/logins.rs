@@ -1,0 +1,72 @@
+//! Logins: how they begin, and what nginx calls for the connections to auth servers and
+//! backends then.
+//!
+//! [`asking`] is how a login goes on at an auth server, [`at_backend`] how at a backend,
+//! and [`failure`] how it ends without success.
+
+use failure::{Login, fail, refuse, refuse_credentials};
+use ngx_mail::client::Client as _;
+use ngx_mail::heap::Boxed;
+use ngx_mail::login::{Authenticator, Event};
+use ngx_mail::session::Session;
+use pop3::{Method, reply};
+
+use crate::client::state::{self, Stage};
+use crate::conf::backend::{Backend, Source};
+use crate::module::Pop3;
+
+mod asking;
+mod at_backend;
+pub mod failure;
+
+/// Begins a login with the attempt that is shown, which came by this method.
+pub fn begin(session: Session<'_, Pop3>, method: Method) {
+    let Some(Backend { source, .. }) = &session.conf().backend else {
+        return session.internal_error();
+    };
+    let Some(mut login) = session.begin_login() else { return };
+    let (_, connection, state) = login.parts();
+    let begun = Boxed::new(state::Login { method, stage: Stage::Begun });
+    let Ok(begun) = connection.logged(begun) else { return fail(login) };
+    state.kept.login = Some(begun);
+    match source {
+        Source::Pass { addresses, .. } => at_backend::begin(login, addresses.take_turn()),
+        Source::Auth(auth) => asking::begin(login, auth),
+    }
+}
+
+impl Authenticator for Pop3 {
+    fn auth_server(login: Login<'_>, event: Event) {
+        match &login.conf().backend {
+            Some(Backend { source: Source::Auth(auth), .. }) => asking::go_on(login, auth, event),
+            _ => fail(login),
+        }
+    }
+
+    fn resolved(login: Login<'_>, found: bool) {
+        if found { at_backend::connect(login) } else { refuse(login, reply::UNAVAILABLE) }
+    }
+
+    fn awake(mut login: Login<'_>) {
+        let conf = login.conf();
+        let (_, connection, state) = login.parts();
+        let has_time = connection.has_time();
+        let stage = state.kept.login.as_deref_mut().map(state::Login::take_stage);
+        match (stage, &conf.backend) {
+            (Some(Stage::AskingLater), Some(Backend { source: Source::Auth(auth), .. }))
+                if has_time =>
+            {
+                asking::begin(login, auth);
+            }
+            (Some(Stage::Refused(refusal)), _) => refuse_credentials(login, refusal),
+            _ => refuse(login, reply::INTERNAL_ERROR),
+        }
+    }
+
+    fn backend(login: Login<'_>, event: Event) {
+        match &login.conf().backend {
+            Some(backend) => at_backend::go_on(login, backend, event),
+            None => fail(login),
+        }
+    }
+}
