@@ -37,9 +37,9 @@ sub session {
 # The reply to the PASS of a login.
 
 sub login {
-	my ($s, $password) = @_;
+	my ($s, $password, $login) = @_;
 
-	command($s, 'USER test@example.com');
+	command($s, 'USER ' . ($login // 'test@example.com'));
 
 	return command($s, 'PASS ' . ($password // 'secret'));
 }

@@ -1,0 +1,387 @@
+#!/usr/bin/perl
+
+# pop3_auth_http_keepalive: which connections are used again, which never are, how
+# many are kept, and when they end.
+
+###############################################################################
+
+use warnings;
+use strict;
+
+use Test::More;
+
+BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
+
+use Test::Nginx;
+use POP3Auth;
+use POP3Backend;
+use POP3Login;
+use POP3Proxy;
+
+###############################################################################
+
+select STDERR; $| = 1;
+select STDOUT; $| = 1;
+
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(1);
+
+my $conf = <<'EOC';
+
+%%TEST_GLOBALS%%
+
+daemon off;
+
+events {
+}
+
+mail {
+    auth_http                127.0.0.1:8280/auth;
+    auth_http_header         X-One 1;
+    max_errors               1000;
+    pop3_auth_http_keepalive 1;
+
+    server {
+        listen   127.0.0.1:8110;
+        protocol pop3;
+    }
+
+    server {
+        listen                   127.0.0.1:8120;
+        protocol                 pop3;
+        auth_http                127.0.0.1:8281;
+        pop3_auth_http_keepalive 3;
+    }
+
+    server {
+        listen                   127.0.0.1:8130;
+        protocol                 pop3;
+        pop3_auth_http_keepalive 0;
+    }
+
+    server {
+        listen    127.0.0.1:8140;
+        protocol  pop3;
+        auth_http unix:%%TESTDIR%%/auth;
+    }
+
+    server {
+        listen            127.0.0.1:8150;
+        protocol          pop3;
+        auth_http         127.0.0.1:8282;
+        auth_http_timeout 300ms;
+    }
+}
+
+EOC
+
+$t->write_file_expand('nginx.conf', $conf);
+
+my $crlf = "\x0d\x0a";
+my $ok = '1.1 200 OK';
+my $none = 'Content-Length: 0';
+my $chunked = 'Transfer-Encoding: chunked';
+my $evil = http($ok, route('Auth-User: evil'), $none);
+
+# Replies behind which a connection is used again.
+
+my $body = http($ok, route('Content-Length: ' . length $evil)) . $evil;
+my $head = length($body) - length $evil;
+
+my %again = (
+	'204'              => [http('1.1 204 No Content', route())],
+	'204, length 0'    => [http('1.1 204 No Content', route(), $none)],
+	'length 0'         => [http($ok, route(), $none)],
+	'lower case'       => [http($ok, route(), lc $none)],
+	'length 000'       => [http($ok, route('Content-Length: 000'))],
+	'keep-alive'       => [http($ok, route($none, 'Connection: keep-alive'))],
+	'any status'       => [http('1.1 500 Error', route($none))],
+	'refused'          => [http($ok, 'Auth-Status: no', 'Auth-Wait: 1', $none)],
+	'1xx before'       => [http('1.1 100 Continue') . http($ok, route(), $none)],
+	'each byte'        => [['bytes', http($ok, route(), $none)]],
+	'a body'           => [$body],
+	map({ ("a body cut at $_" => [['cut', $body, $_]]) } $head - 1 .. $head + 2,
+		length($body) - 1),
+	'a body, cut'      => [['cut', $body, $head, $head + 1, $head + 20]],
+	'a long body'      => [http($ok, route('Content-Length: 9000')) . 'x' x 9000],
+	'no server'        => [http($ok, $none)],
+);
+
+# Those behind which it is not, whether the auth server closes it or not.
+
+my %never = (
+	'no length'        => [http($ok, route())],
+	'HTTP/1.0'         => [http('1.0 200 OK', route($none))],
+	'another version'  => [http('1.2 200 OK', route($none))],
+	'HTTP/2'           => [http('2 200', route($none))],
+	'no version'       => [http('', route($none))],
+	'close'            => [http($ok, route($none, 'Connection: close'))],
+	'Close'            => [http($ok, route($none, 'connection: x, Close'))],
+	'close beside'     => [http($ok, route($none, 'Connection: keep-alive',
+		'Connection: close'))],
+	'204, close'       => [http('1.1 204 No', route('Connection: close'))],
+	'204, 1.0'         => [http('1.0 204 No', route())],
+	'204, a length'    => [http('1.1 204 No', route('Content-Length: 5'))],
+	'chunked'          => [http($ok, route($chunked)) . "0$crlf$crlf"],
+	'chunked, length'  => [http($ok, route($chunked, $none))],
+	'other encoding'   => [http($ok, route('Transfer-Encoding: x', $none))],
+	'two lengths'      => [http($ok, route($none, $none))],
+	'other lengths'    => [http($ok, route('Content-Length: 3', $none)) . 'abc'],
+	'empty length'     => [http($ok, route('Content-Length:'))],
+	map({ ("length $_" => [http($ok, route("Content-Length: $_"))]) }
+		'+0', '-1', 'x', '0x0', '0, 0', '1 0', '0;', '9' x 30,
+		18446744073709551616),
+	'half a body'      => [http($ok, route('Content-Length: 5')) . 'body'],
+	'no body'          => [http($ok, route('Content-Length: 5'))],
+	'a byte too many'  => [http($ok, route($none)) . 'x'],
+	'LF behind it'     => [http($ok, route($none)) . "\x0a"],
+	'byte behind body' => [http($ok, route('Content-Length: 4')) . 'body!'],
+	'two replies'      => [http($ok, route($none)) . $evil],
+	'a half behind it' => [http($ok, route($none)) . substr $evil, 0, 20],
+	'long behind it'   => [http($ok, route($none)) . 'x' x 9000],
+	'101'              => [http('1.1 101 Switching', route($none))],
+	'no HTTP'          => ['nonsense' . $crlf],
+	'bad header'       => [http($ok, 'a b', route($none))],
+	'bad port'         => [http($ok, $none, 'Auth-Server: 127.0.0.1',
+		'Auth-Port: 0')],
+);
+
+# Those of one that the auth server ends or writes to while nobody uses it.
+
+my $late = ['wait', 0.1];
+
+my %later = (
+	'closes'     => [http($ok, route($none)), $late, ['close']],
+	'resets'     => [http($ok, route($none)), $late, ['reset']],
+	'shuts down' => [http($ok, route($none)), $late, ['fin']],
+	'late reply' => [http($ok, route($none)), $late, $evil],
+	'late byte'  => [http($ok, route($none)), $late, ' '],
+);
+
+# Those of one that ends when it is used again: no event tells of it before.
+
+my @dead = (['close'], ['reset'], ['fin']);
+
+start_auth($t,
+	8280 => { logins => {
+		map({ ("$_\@again" => $again{$_}) } keys %again),
+		map({ ("$_\@never" => $never{$_}) } keys %never),
+		map({ ("$_\@later" => $later{$_}) } keys %later),
+		map({ ("$dead[$_][0]\@next" => [http($ok, route($none)),
+			['then', [$dead[$_]]]]) } 0 .. $#dead),
+		'half@next' => [http($ok, route($none)),
+			['then', ['HTTP/1.1 2', ['close']]]],
+	} },
+	8281 => { logins => {
+		'slow@auth' => [['wait', 0.3], http($ok, route($none))],
+		'dead@auth' => [http($ok, route($none)), ['then', [['close']]]],
+	} },
+	8282 => { logins => {
+		'late@auth' => [['wait', 0.6], $evil],
+	} },
+	'unix:auth' => {},
+);
+
+start_backends($t, 8211 => {});
+
+$t->run();
+
+###############################################################################
+
+my $login = 'test@example.com';
+my $welcome = '+OK logged in to backend';
+my $internal = '-ERR [SYS/TEMP] internal server error';
+
+my $pid = worker_pid($t);
+my $fds = settled_fds($t);
+
+# The numbers of the connections of what was asked since the last call.
+
+sub numbers {
+	return map { $_->{connection} } asked_take();
+}
+
+sub connection {
+	my ($number) = @_;
+
+	return (grep { $_->{number} == $number } auth_connections())[0];
+}
+
+# what is sent
+
+is(login(session(8110)), $welcome, 'first login');
+
+my ($r) = asked_take();
+
+is_deeply($r->{lines}, ['GET /auth HTTP/1.1', 'Host: 127.0.0.1',
+	'Auth-Method: plain', "Auth-User: $login", 'Auth-Pass: secret',
+	'Auth-Protocol: pop3', 'Auth-Login-Attempt: 1', 'Client-IP: 127.0.0.1',
+	'X-One: 1'], 'request');
+
+# used again
+
+for my $name (sort keys %again) {
+	my $before = $r->{connection};
+
+	like(login(session(8110), 'secret', "$name\@again"),
+		$name eq 'refused' ? qr/^-ERR \[AUTH\] no$/
+		: $name eq 'no server' ? qr/^\Q$internal\E$/ : qr/^\Q$welcome\E$/,
+		"$name - login");
+	is_deeply([numbers()], [$before], "$name - asked by the same connection")
+		or diag('not used again before it');
+
+	# the body may be behind the login
+
+	wait_until(sub { !connection($before)->{end} }) if $name =~ /body/;
+	is(login(session(8110)), $welcome, "$name - next login");
+	($r) = asked_take();
+
+	if ($name eq 'no server') {
+		isnt($r->{connection}, $before, "$name - closed as a fault");
+	} else {
+		is($r->{connection}, $before, "$name - used again");
+	}
+}
+
+# never used again
+
+for my $name (sort keys %never) {
+	my $before = $r->{connection};
+
+	like(login(session(8110), 'secret', "$name\@never"),
+		$name =~ /no HTTP|bad/ ? qr/^\Q$internal\E$/ : qr/^\Q$welcome\E$/,
+		"$name - login");
+	is_deeply([numbers()], [$before], "$name - asked");
+	ok(wait_until(sub { connection($before)->{end} }, 3), "$name - closed");
+	is(login(session(8110)), $welcome, "$name - next login");
+	($r) = asked_take();
+	isnt($r->{connection}, $before, "$name - not used again");
+}
+
+errors_take($t);
+
+# what comes while nobody uses it: it is closed then
+
+for my $name (sort keys %later) {
+	my $before = $r->{connection};
+
+	is(login(session(8110), 'secret', "$name\@later"), $welcome,
+		"$name - login");
+	is_deeply([numbers()], [$before], "$name - asked");
+	ok(wait_until(sub { connection($before)->{end} }, 3), "$name - closed");
+	is(login(session(8110)), $welcome, "$name - next login");
+	($r) = asked_take();
+	isnt($r->{connection}, $before, "$name - not used again");
+}
+
+is_deeply([errors_take($t)], [], 'closed while nobody used it - no error');
+
+# closed when it is used again: a new one takes its place
+
+for my $how (map({ $_->[0] } @dead), 'half') {
+	my $before = $r->{connection};
+
+	login(session(8110), 'secret', "$how\@next");
+	is_deeply([numbers()], [$before], "$how at the next - asked");
+
+	my $reply = login(session(8110));
+	my @asked = asked_take();
+
+	if ($how eq 'half') {
+		is($reply, $internal, 'half a reply - refused');
+		is(scalar(@asked), 1, 'half a reply - not asked again');
+		is(login(session(8110)), $welcome, 'half a reply - next login');
+		@asked = ({}, asked_take());
+		errors_take($t, 1);
+	} else {
+		is($reply, $welcome, "$how at the next - login");
+		is(scalar(@asked), 2, "$how at the next - asked once more");
+		is($asked[0]{connection}, $before, "$how at the next - the old one");
+	}
+
+	$r = $asked[1];
+	isnt($r->{connection}, $before, "$how at the next - a new one");
+}
+
+is_deeply([errors_take($t)], [], 'replaced - no error');
+
+# not more than so many, and for each server its own
+
+is(auth_open(), 1, 'one is kept');
+
+my @many = map { session(8120) } 1 .. 12;
+
+for my $s (@many) {
+	segment($s, "USER slow\@auth${crlf}PASS secret$crlf");
+}
+
+ok(wait_until(sub { auth_open() == 13 }), 'many at the same time');
+is_deeply([map { (replies($_, 2))[1] } @many], [($welcome) x 12],
+	'many at the same time - logins');
+ok(wait_until(sub { auth_open() == 4 }), 'three of them are kept')
+	or diag(auth_open() . ' are open');
+
+numbers();
+@many = map { session(8120) } 1 .. 3;
+segment($_, "USER slow\@auth${crlf}PASS secret$crlf") for @many;
+replies($_, 2) for @many;
+
+my %used = map { $_ => 1 } numbers();
+
+is(scalar(keys %used), 3, 'three are used again at the same time');
+is(auth_open(), 4, 'three are used again - no new one');
+
+# all of them are dead when they are used: one new one, not the next old one
+
+@many = map { session(8120) } 1 .. 3;
+segment($_, "USER dead\@auth${crlf}PASS secret$crlf") for @many;
+replies($_, 2) for @many;
+numbers();
+is(login(session(8120)), $welcome, 'all are dead - login');
+
+my @numbers = numbers();
+
+is(scalar(@numbers), 2, 'all are dead - replaced once');
+ok($used{$numbers[0]} && !$used{$numbers[1]}, 'all are dead - by a new one');
+
+# none with 0; those of a unix socket
+
+login(session(8130)) for 1 .. 2;
+is_deeply([map { $_->{lines}[0] } asked_take()],
+	[('GET /auth HTTP/1.0') x 2], 'keepalive 0 - HTTP/1.0');
+
+is(login(session(8140)), $welcome, "unix socket, $_ - login") for 1, 2;
+@numbers = numbers();
+is($numbers[0], $numbers[1], 'unix socket - used again');
+
+# a reply that comes when it is too late
+
+is(login(session(8150), 'secret', 'late@auth'), $internal, 'time-out - reply');
+is(login(session(8150)), $welcome, 'time-out - next login');
+
+my ($first, $second) = numbers();
+
+isnt($first, $second, 'time-out - not used again');
+is(connection($first)->{end}, 'eof', 'time-out - closed');
+
+# they are within what was there and what is kept, and go with the configuration
+
+@many = ();
+ok(wait_until(sub { worker_fds($t) <= $fds + auth_open() }),
+	'descriptors are those that are kept');
+is(worker_pid($t), $pid, 'the worker is the same');
+
+cmp_ok(auth_open(), '>', 2, 'before a reload');
+$t->write_file_expand('nginx.conf', $conf =~ s/keepalive 1/keepalive 2/r);
+reload($t);
+ok(auth_ended(), 'a reload closes them');
+ok(gone($pid), 'a reload ends the worker');
+
+is(login(session(8110)), $welcome, 'behind a reload - login');
+is(auth_open(), 1, 'behind a reload - kept');
+
+$t->stop();
+ok(auth_ended(), 'the end closes them');
+
+undef $t;
+
+###############################################################################
