@@ -320,7 +320,9 @@ is_deeply([map { (replies($_, 2))[1] } @many], [($welcome) x 12],
 ok(wait_until(sub { auth_open() == 4 }), 'three of them are kept')
 	or diag(auth_open() . ' are open');
 
-numbers();
+is(scalar(grep { $_->{at} ne '8281' } asked_take()), 0,
+	'many at the same time - no connection of another server');
+
 @many = map { session(8120) } 1 .. 3;
 segment($_, "USER slow\@auth${crlf}PASS secret$crlf") for @many;
 replies($_, 2) for @many;
@@ -370,11 +372,19 @@ ok(wait_until(sub { worker_fds($t) <= $fds + auth_open() }),
 	'descriptors are those that are kept');
 is(worker_pid($t), $pid, 'the worker is the same');
 
+my $old = session(8110);
+
 cmp_ok(auth_open(), '>', 2, 'before a reload');
 $t->write_file_expand('nginx.conf', $conf =~ s/keepalive 1/keepalive 2/r);
 reload($t);
 ok(auth_ended(), 'a reload closes them');
-ok(gone($pid), 'a reload ends the worker');
+
+# a session that goes on in the old worker leaves none there
+
+is(login($old), $welcome, 'a worker that ends - login');
+ok(auth_ended(), 'a worker that ends - closed at once');
+is(command($old, 'QUIT'), '+OK bye from backend', 'a worker that ends - relay');
+ok(gone($pid), 'a worker that ends - has ended');
 
 is(login(session(8110)), $welcome, 'behind a reload - login');
 is(auth_open(), 1, 'behind a reload - kept');
