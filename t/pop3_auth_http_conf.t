@@ -71,9 +71,9 @@ my $keepalive = 'pop3_auth_http_keepalive';
 
 # the new one
 
-is_taken("$keepalive $_;") for 0, 1, 16, 1000;
+is_taken("$keepalive $_;") for 0, 1, 1024;
 
-for my $value (qw/-1 x 1x 1.5 0x10 on off/, '""', '" 1"', '1' x 30) {
+for my $value (qw/-1 x 1x 1.5 0x10 on off 1025/, '""', '" 1"', '1' x 30) {
 	is_refused("$keepalive $value;", $keepalive);
 	is_refused(['MAIL', "$keepalive $value;"], $keepalive);
 }
