@@ -21,7 +21,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail mail_ssl imap smtp/)->plan(1);
+my $t = Test::Nginx->new()->has(qw/mail mail_ssl imap smtp/)->plan(359);
 
 use_template($t, <<'EOC');
 %%TEST_GLOBALS%%

@@ -25,7 +25,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(1);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(874);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -128,8 +128,8 @@ my $long = qr/too (?:long|big|large)/;
 my @faults = (
 	'closes'             => $closed, [$close],
 	'shuts down'         => $closed, [['fin']],
-	'resets'             => qr/reset/i, [$reset],
-	'resets in the head' => qr/reset/i, ['HTTP/1.0 200 ', ['wait', 0.05], $reset],
+	'resets'             => qr/closed connection before its reply/, [$reset],
+	'resets in the head' => qr/closed connection before its reply/, ['HTTP/1.0 200 ', ['wait', 0.05], $reset],
 	'is silent'          => $timed_out, [],
 	'stops in the head'  => $timed_out, [substr $whole, 0, -1],
 	'stops behind 1xx'   => $timed_out, [http('1.1 100 Continue')],
@@ -238,7 +238,7 @@ sub is_logged {
 
 		$address //= '127.0.0.1:' . port(8280);
 
-		ok($line =~ / \[error\] .*$reason/i && $line =~ / \Q$address\E\b/,
+		ok($line =~ / \[(?:error|crit)\] .*$reason/i && $line =~ / \Q$address\E\b/,
 			"$name, $fault - error line") or diag($line);
 	}
 }

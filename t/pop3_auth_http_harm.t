@@ -125,12 +125,12 @@ my %kinds = (
 	both        => sub { [good(@_, $chunked), $then] },
 	two_lengths => sub { [good(@_, $length) . $evil, $then] },
 	short       => sub { [http('1.1 200 OK', box(@_), 'Content-Length: 4') . $evil] },
-	no_body     => sub { [http('1.1 200 OK', box(@_), $length), $then] },
-	half_body   => sub {
-		[http('1.1 200 OK', box(@_), $length) . substr($evil, 0, 9), $then]
-	},
 	no_number   => sub { [http('1.1 200 OK', box(@_), 'Content-Length: 0x'), $then] },
 	body_of_204 => sub { [http('1.1 204 No', box(@_), $length) . $evil, $then] },
+	slow_body   => sub { [http('1.1 200 OK', box(@_), $length), $then] },
+	slow_half   => sub {
+		[http('1.1 200 OK', box(@_), $length) . substr($evil, 0, 9), $then]
+	},
 
 	# these let nobody in
 
@@ -139,17 +139,17 @@ my %kinds = (
 	middle      => sub { [substr(good(@_), 0, 1 + $_[0] % 110), $close] },
 	nonsense    => sub { ["nonsense\x0d\x0a$evil", $then] },
 	folded      => sub { [good(@_) =~ s/\x0d\x0a\K(?=Auth-Pass)/ x/r, $then] },
-	refuses     => sub {
+	slow_no     => sub {
 		[http('1.1 200 OK', 'Auth-Status: no', 'Auth-Wait: 1', $none)]
 	},
-	too_late    => sub { [['wait', 1.5], good(@_), $then] },
+	slow        => sub { [['wait', 1.5], good(@_), $then] },
 
 	# and the client of this is gone before it is answered
 
 	gone        => sub { [['wait', 0.005], good(@_), $then] },
 );
 
-my @to_nobody = qw/closes resets middle nonsense folded refuses too_late/;
+my @to_nobody = qw/closes resets middle nonsense folded slow_no slow/;
 
 start_auth($t, 8280 => { reply => sub {
 	my ($r) = @_;
@@ -225,14 +225,15 @@ sub are_none {
 
 # One wave after another; what needs a second is in one of them alone.
 
-my @quick = grep { $_ ne 'too_late' && $_ ne 'refuses' } sort keys %kinds;
+my @slow = grep { /^slow/ } sort keys %kinds;
+my @quick = grep { !/^slow/ } sort keys %kinds;
 my @usual = grep { !$to_nobody{$_} } @quick;
 
 for ([8110, 40], [8120, 10]) {
 	my ($number, $waves) = @$_;
 
 	my $name = $number == 8110 ? 'kept' : 'not kept';
-	my @done = crowd($number, shuffle((@quick) x 2, qw/too_late refuses/));
+	my @done = crowd($number, shuffle(@quick, (@slow) x 5));
 
 	push @done, crowd($number, shuffle(@quick, @usual)) for 1 .. $waves;
 

@@ -23,7 +23,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(1);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(343);
 
 my $conf = <<'EOC';
 
@@ -102,7 +102,6 @@ my %again = (
 	map({ ("a body cut at $_" => [['cut', $body, $_]]) } $head - 1 .. $head + 2,
 		length($body) - 1),
 	'a body, cut'      => [['cut', $body, $head, $head + 1, $head + 20]],
-	'a long body'      => [http($ok, route('Content-Length: 9000')) . 'x' x 9000],
 	'no server'        => [http($ok, $none)],
 );
 
@@ -130,8 +129,7 @@ my %never = (
 	map({ ("length $_" => [http($ok, route("Content-Length: $_"))]) }
 		'+0', '-1', 'x', '0x0', '0, 0', '1 0', '0;', '9' x 30,
 		18446744073709551616),
-	'half a body'      => [http($ok, route('Content-Length: 5')) . 'body'],
-	'no body'          => [http($ok, route('Content-Length: 5'))],
+	'a long body'      => [http($ok, route('Content-Length: 9000')) . 'x' x 9000],
 	'a byte too many'  => [http($ok, route($none)) . 'x'],
 	'LF behind it'     => [http($ok, route($none)) . "\x0a"],
 	'byte behind body' => [http($ok, route('Content-Length: 4')) . 'body!'],
@@ -177,6 +175,8 @@ start_auth($t,
 	} },
 	8282 => { logins => {
 		'late@auth' => [['wait', 0.6], $evil],
+		'half@auth' => [http($ok, route('Content-Length: 5')) . 'body'],
+		'none@auth' => [http($ok, route('Content-Length: 5'))],
 	} },
 	'unix:auth' => {},
 );
@@ -355,15 +355,21 @@ is(login(session(8140)), $welcome, "unix socket, $_ - login") for 1, 2;
 @numbers = numbers();
 is($numbers[0], $numbers[1], 'unix socket - used again');
 
-# a reply that comes when it is too late
+# a reply that comes when it is too late, and a body that does not come at all
 
-is(login(session(8150), 'secret', 'late@auth'), $internal, 'time-out - reply');
-is(login(session(8150)), $welcome, 'time-out - next login');
+for (['late', $internal], ['half', $welcome], ['none', $welcome]) {
+	my ($name, $reply) = @$_;
 
-my ($first, $second) = numbers();
+	is(login(session(8150), 'secret', "$name\@auth"), $reply,
+		"time-out, $name - reply");
+	is(login(session(8150)), $welcome, "time-out, $name - next login");
 
-isnt($first, $second, 'time-out - not used again');
-is(connection($first)->{end}, 'eof', 'time-out - closed');
+	my ($first, $second) = numbers();
+
+	isnt($first, $second, "time-out, $name - not used again");
+	ok(wait_until(sub { connection($first)->{end} }, 3),
+		"time-out, $name - closed");
+}
 
 # they are within what was there and what is kept, and go with the configuration
 

@@ -23,7 +23,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(349);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(342);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
