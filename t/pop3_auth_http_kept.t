@@ -1,7 +1,6 @@
 #!/usr/bin/perl
 
-# pop3_auth_http_keepalive: which connections are used again, which never are, how
-# many are kept, and when they end.
+# pop3_auth_http_keepalive: which connections are used again, and which never are.
 
 ###############################################################################
 
@@ -23,9 +22,9 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(343);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(321);
 
-my $conf = <<'EOC';
+$t->write_file_expand('nginx.conf', <<'EOC');
 
 %%TEST_GLOBALS%%
 
@@ -46,25 +45,6 @@ mail {
     }
 
     server {
-        listen                   127.0.0.1:8120;
-        protocol                 pop3;
-        auth_http                127.0.0.1:8281;
-        pop3_auth_http_keepalive 3;
-    }
-
-    server {
-        listen                   127.0.0.1:8130;
-        protocol                 pop3;
-        pop3_auth_http_keepalive 0;
-    }
-
-    server {
-        listen    127.0.0.1:8140;
-        protocol  pop3;
-        auth_http unix:%%TESTDIR%%/auth;
-    }
-
-    server {
         listen            127.0.0.1:8150;
         protocol          pop3;
         auth_http         127.0.0.1:8282;
@@ -73,8 +53,6 @@ mail {
 }
 
 EOC
-
-$t->write_file_expand('nginx.conf', $conf);
 
 my $crlf = "\x0d\x0a";
 my $ok = '1.1 200 OK';
@@ -169,16 +147,11 @@ start_auth($t,
 		'half@next' => [http($ok, route($none)),
 			['then', ['HTTP/1.1 2', ['close']]]],
 	} },
-	8281 => { logins => {
-		'slow@auth' => [['wait', 0.3], http($ok, route($none))],
-		'dead@auth' => [http($ok, route($none)), ['then', [['close']]]],
-	} },
 	8282 => { logins => {
 		'late@auth' => [['wait', 0.6], $evil],
 		'half@auth' => [http($ok, route('Content-Length: 5')) . 'body'],
 		'none@auth' => [http($ok, route('Content-Length: 5'))],
 	} },
-	'unix:auth' => {},
 );
 
 start_backends($t, 8211 => {});
@@ -304,57 +277,6 @@ for my $how (map({ $_->[0] } @dead), 'half') {
 
 is_deeply([errors_take($t)], [], 'replaced - no error');
 
-# not more than so many, and for each server its own
-
-is(auth_open(), 1, 'one is kept');
-
-my @many = map { session(8120) } 1 .. 12;
-
-for my $s (@many) {
-	segment($s, "USER slow\@auth${crlf}PASS secret$crlf");
-}
-
-ok(wait_until(sub { auth_open() == 13 }), 'many at the same time');
-is_deeply([map { (replies($_, 2))[1] } @many], [($welcome) x 12],
-	'many at the same time - logins');
-ok(wait_until(sub { auth_open() == 4 }), 'three of them are kept')
-	or diag(auth_open() . ' are open');
-
-is(scalar(grep { $_->{at} ne '8281' } asked_take()), 0,
-	'many at the same time - no connection of another server');
-
-@many = map { session(8120) } 1 .. 3;
-segment($_, "USER slow\@auth${crlf}PASS secret$crlf") for @many;
-replies($_, 2) for @many;
-
-my %used = map { $_ => 1 } numbers();
-
-is(scalar(keys %used), 3, 'three are used again at the same time');
-is(auth_open(), 4, 'three are used again - no new one');
-
-# all of them are dead when they are used: one new one, not the next old one
-
-@many = map { session(8120) } 1 .. 3;
-segment($_, "USER dead\@auth${crlf}PASS secret$crlf") for @many;
-replies($_, 2) for @many;
-numbers();
-is(login(session(8120)), $welcome, 'all are dead - login');
-
-my @numbers = numbers();
-
-is(scalar(@numbers), 2, 'all are dead - replaced once');
-ok($used{$numbers[0]} && !$used{$numbers[1]}, 'all are dead - by a new one');
-
-# none with 0; those of a unix socket
-
-login(session(8130)) for 1 .. 2;
-is_deeply([map { $_->{lines}[0] } asked_take()],
-	[('GET /auth HTTP/1.0') x 2], 'keepalive 0 - HTTP/1.0');
-
-is(login(session(8140)), $welcome, "unix socket, $_ - login") for 1, 2;
-@numbers = numbers();
-is($numbers[0], $numbers[1], 'unix socket - used again');
-
 # a reply that comes when it is too late, and a body that does not come at all
 
 for (['late', $internal], ['half', $welcome], ['none', $welcome]) {
@@ -371,32 +293,12 @@ for (['late', $internal], ['half', $welcome], ['none', $welcome]) {
 		"time-out, $name - closed");
 }
 
-# they are within what was there and what is kept, and go with the configuration
+# nothing is left but what is kept
 
-@many = ();
 ok(wait_until(sub { worker_fds($t) <= $fds + auth_open() }),
 	'descriptors are those that are kept');
+ok(wait_until(sub { auth_open() <= 2 }), 'one is kept of each auth server');
 is(worker_pid($t), $pid, 'the worker is the same');
-
-my $old = session(8110);
-
-cmp_ok(auth_open(), '>', 2, 'before a reload');
-$t->write_file_expand('nginx.conf', $conf =~ s/keepalive 1/keepalive 2/r);
-reload($t);
-ok(auth_ended(), 'a reload closes them');
-
-# a session that goes on in the old worker leaves none there
-
-is(login($old), $welcome, 'a worker that ends - login');
-ok(auth_ended(), 'a worker that ends - closed at once');
-is(command($old, 'QUIT'), '+OK bye from backend', 'a worker that ends - relay');
-ok(gone($pid), 'a worker that ends - has ended');
-
-is(login(session(8110)), $welcome, 'behind a reload - login');
-is(auth_open(), 1, 'behind a reload - kept');
-
-$t->stop();
-ok(auth_ended(), 'the end closes them');
 
 undef $t;
 
