@@ -115,6 +115,10 @@ my %kinds = (
 	half_behind => sub {
 		[good(@_) . substr($evil, 0, 30), ['then', [substr $evil, 30]]]
 	},
+	full        => sub {
+		my $good = good(@_, 'X: ');
+		[$good =~ s/X: \K/'x' x (1024 - length $good)/er . $evil, $then];
+	},
 	closing     => sub { [good(@_, 'Connection: close'), $then] },
 	old         => sub { [http('1.0 200 OK', box(@_), $none), $then] },
 	no_length   => sub { [http('1.1 200 OK', box(@_)), $then] },

@@ -22,7 +22,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(321);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(343);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -59,6 +59,16 @@ my $ok = '1.1 200 OK';
 my $none = 'Content-Length: 0';
 my $chunked = 'Transfer-Encoding: chunked';
 my $evil = http($ok, route('Auth-User: evil'), $none);
+
+# A reply of so many bytes: a buffer may end with it.
+
+sub full {
+	my ($size) = @_;
+
+	my $reply = http($ok, route($none, 'X: '));
+
+	return $reply =~ s/X: \K/'x' x ($size - length $reply)/er;
+}
 
 # Replies behind which a connection is used again.
 
@@ -114,6 +124,7 @@ my %never = (
 	'two replies'      => [http($ok, route($none)) . $evil],
 	'a half behind it' => [http($ok, route($none)) . substr $evil, 0, 20],
 	'long behind it'   => [http($ok, route($none)) . 'x' x 9000],
+	map({ ("behind $_ bytes" => [full($_) . $evil]) } 1024, 4096, 8192),
 	'101'              => [http('1.1 101 Switching', route($none))],
 	'no HTTP'          => ['nonsense' . $crlf],
 	'bad header'       => [http($ok, 'a b', route($none))],
@@ -133,7 +144,10 @@ my %later = (
 	'late byte'  => [http($ok, route($none)), $late, ' '],
 );
 
-# Those of one that ends when it is used again: no event tells of it before.
+# Those of one that ends when it is used again: no event tells of it before.  What
+# there is a file for waits for it.
+
+my $go = $t->testdir() . '/go';
 
 my @dead = (['close'], ['reset'], ['fin']);
 
@@ -146,6 +160,8 @@ start_auth($t,
 			['then', [$dead[$_]]]]) } 0 .. $#dead),
 		'half@next' => [http($ok, route($none)),
 			['then', ['HTTP/1.1 2', ['close']]]],
+		map({ ("$_->[0]\@same" => [http($ok, route($none)),
+			['until', "$go.$_->[0]"], $evil, $_]) } @dead[0, 1]),
 	} },
 	8282 => { logins => {
 		'late@auth' => [['wait', 0.6], $evil],
@@ -276,6 +292,31 @@ for my $how (map({ $_->[0] } @dead), 'half') {
 }
 
 is_deeply([errors_take($t)], [], 'replaced - no error');
+
+# the next login and the end come at the same time, and the login is seen first
+
+for my $how ('close', 'reset') {
+	login(session(8110), 'secret', "$how\@same");
+
+	my ($before) = numbers();
+	my $s = session(8110);
+
+	command($s, "USER $login");
+	kill 'STOP', $pid;
+	$s->send('PASS secret');
+
+	open my $fh, '>', "$go.$how" or die "Can't create $go.$how: $!\n";
+	my $ended = wait_until(sub { connection($before)->{end} });
+	kill 'CONT', $pid;
+
+	ok($ended, "$how at the same time - ended");
+	is((replies($s, 1))[0], $welcome, "$how at the same time - login");
+	($r) = asked_take();
+	isnt($r->{connection}, $before, "$how at the same time - not used again");
+}
+
+is_deeply([grep { /evil/ } map { @{$_->{lines}} } connections()], [],
+	'no answer is taken that is not to a question');
 
 # a reply that comes when it is too late, and a body that does not come at all
 
