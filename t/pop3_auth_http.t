@@ -26,7 +26,7 @@ use POP3Session;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail imap/)->plan(69);
+my $t = Test::Nginx->new()->has(qw/mail imap/)->plan(71);
 
 # Names with their addresses, and what auth servers do there; nobody is at the others.
 
@@ -103,6 +103,12 @@ mail {
     }
 
     server {
+        listen    127.0.0.1:8124;
+        protocol  pop3;
+        auth_http [::1]:%%PORT_8284%%/v6;
+    }
+
+    server {
         listen   127.0.0.1:8130 proxy_protocol;
         protocol pop3;
     }
@@ -124,7 +130,8 @@ $servers
 EOC
 
 start_auth($t, %auth,
-	'unix:auth' => {},
+	'unix:auth'  => {},
+	'[::1]:8284' => {},
 	8280 => { logins => {
 		'wait@auth'   => http('1.0 200 OK', 'Auth-Status: no', 'Auth-Wait: 1'),
 		'stays@auth'  => [http('1.0 200 OK', route())],
@@ -255,7 +262,8 @@ for (
 	[8120, ['GET / HTTP/1.0', 'Host: localhost'], 'X-Own: y'],
 	[8121, ['GET /a/b?c=d%20e&f HTTP/1.0', 'Host: 127.0.0.1'], @header],
 	[8122, ['GET /in/a/socket HTTP/1.0', 'Host: localhost'], @header],
-	[8123, ['GET / HTTP/1.0', 'Host: localhost'], @header])
+	[8123, ['GET / HTTP/1.0', 'Host: localhost'], @header],
+	[8124, ['GET /v6 HTTP/1.0', 'Host: [::1]'], @header])
 {
 	my ($number, $get, @header) = @$_;
 	my $name = "$get->[0], $get->[1]";
