@@ -26,7 +26,7 @@ use POP3Session;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(43);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(50);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -100,6 +100,7 @@ start_auth($t, 8280 => { logins => {
 	'ever@again'  => again(1000),
 	'late@again'  => again(1000, 'Auth-Wait: 600'),
 	'gone@again'  => again(1000),
+	'silent@auth' => [],
 	'no@again'    => sub {
 		my ($r, $asked) = @_;
 
@@ -167,9 +168,10 @@ for my $number (8110, 8120) {
 
 begins("$_", 8110, user("$_\@again")) for qw/time zero word minus route no fault/;
 begins("$_", 8130, user("$_\@again")) for qw/ever late/;
+begins('silent', 8130, user('silent@auth'));
 begins('gone', 8110, user('gone@again'));
 
-ok(wait_until(sub { asked() >= 23 }), 'all are asked');
+ok(wait_until(sub { asked() >= 24 }), 'all are asked');
 
 # a client resets meanwhile
 
@@ -217,11 +219,10 @@ like((errors_take($t, 1))[0], qr/ auth http server /,
 
 # until the end of "timeout"
 
-for my $name (qw/wait600 wait4294967296 wait99999999999 ever late/) {
-	my ($last) = replies($s{$name}, 1);
-
-	ok(!defined $last || $last =~ /^-ERR \[(?:AUTH|SYS\/TEMP)\] /
-		&& closed($s{$name}), "$name - ended by timeout");
+for my $name (qw/wait600 wait4294967296 wait99999999999 ever late silent/) {
+	is((replies($s{$name}, 1))[0], $name =~ /wait/ ? '-ERR [AUTH] not yet'
+		: $internal, "$name - reply at the end of timeout");
+	ok(closed($s{$name}), "$name - closed at the end of timeout");
 }
 
 my @ever = grep { $_->{user} eq 'ever@again' } asked();
