@@ -23,7 +23,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(27);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(40);
 
 my $conf = <<'EOC';
 
@@ -62,6 +62,12 @@ mail {
         protocol  pop3;
         auth_http unix:%%TESTDIR%%/auth;
     }
+
+    server {
+        listen    127.0.0.1:8150;
+        protocol  pop3;
+        auth_http two.test:%%PORT_8283%%;
+    }
 }
 
 EOC
@@ -74,7 +80,14 @@ my $dir = $t->testdir();
 my $crlf = "\x0d\x0a";
 my $reply = http('1.1 200 OK', route('Content-Length: 0'));
 
+my %two = (logins => {
+	nonsense => ["nonsense$crlf"],
+	closes   => ['HTTP/1.1 2', ['close']],
+});
+
 start_auth($t,
+	'127.0.0.2:8283' => \%two,
+	'127.0.0.3:8283' => \%two,
 	8280 => {},
 	8281 => { logins => {
 		'many'  => [['until', "$dir/many"], $reply],
@@ -86,7 +99,7 @@ start_auth($t,
 
 start_backends($t, 8211 => {});
 
-$t->run();
+run_with_hosts($t, "127.0.0.2 two.test\n127.0.0.3 two.test\n");
 
 ###############################################################################
 
@@ -157,6 +170,37 @@ is_deeply([map { $_->{lines}[0] } asked_take()], [('GET / HTTP/1.0') x 2],
 is(login(session(8140)), $welcome, "unix socket, $_ - login") for 1, 2;
 @numbers = numbers();
 is($numbers[0], $numbers[1], 'unix socket - used again');
+
+# those of a name with two addresses: errors are of the one that is asked
+
+my %seen;
+
+errors_take($t);
+
+for my $n (1 .. 4) {
+	is(login(session(8150)), $welcome, "two addresses, $n - login");
+	login(session(8150), 'secret', 'nonsense');
+
+	my ($first, $second) = asked_take();
+
+	is($second->{connection}, $first->{connection},
+		"two addresses, $n - used again");
+
+	my $address = $second->{at} =~ s/8283/port(8283)/er;
+
+	like((errors_take($t, 1))[0] // '',
+		qr/ auth http server \Q$address\E sent invalid response/,
+		"two addresses, $n - error line");
+	$seen{$second->{at}} = 1;
+
+	# an odd number of new connections, and the next one is to the other
+
+	login(session(8150), 'secret', 'closes');
+	errors_take($t, 1);
+	asked_take();
+}
+
+is(scalar(keys %seen), 2, 'two addresses - both of them');
 
 # nothing is left but what is kept, and that goes with the configuration
 

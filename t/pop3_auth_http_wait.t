@@ -26,7 +26,7 @@ use POP3Session;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(50);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(52);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -235,13 +235,19 @@ is(scalar(grep { $_->{user} eq 'late@again' } asked()), 1,
 is(scalar(grep { $_->{user} eq 'gone@again' } asked()), 1,
 	'client gone - is not asked for any more');
 
-# a worker that shuts down does not wait for it
+# a worker that shuts down does not wait for it, nor for an auth server
 
 begins('shutdown', 8110, user('ever@again'));
+begins("stalled, $_", $_, user('silent@auth')) for 8110, 8120;
 wait_until(sub { grep({ $_->{user} eq 'ever@again' } asked()) > @ever });
 reload($t);
 replies($s{shutdown}, 1);
 ok(closed($s{shutdown}), 'shutdown - closed');
+
+for my $number (8110, 8120) {
+	replies($s{"stalled, $number"}, 1);
+	ok(closed($s{"stalled, $number"}), "shutdown, stalled, $number - closed");
+}
 
 %s = ();
 undef $t;
