@@ -246,7 +246,7 @@ sub is_logged {
 # what is there before the first fault
 
 is(login(session($_)), $welcome, "before, $_ - login") for 8110, 8120;
-auth_ended() unless auth_open() == 1;
+wait_until(sub { auth_open() == 1 });
 
 my $pid = worker_pid($t);
 my $fds = settled_fds($t);
