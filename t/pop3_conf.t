@@ -233,7 +233,7 @@ for ([8110, 3], [8120, 5]) {
 	$s->read();
 
 	is_deeply([multiline($s, 'CAPA')], ['+OK Capability list follows', 'TOP',
-		'X-LAST', 'RESP-CODES', 'SASL PLAIN LOGIN', '.'],
+		'X-LAST', 'RESP-CODES', 'AUTH-RESP-CODE', 'SASL PLAIN LOGIN', '.'],
 		"what is ignored is announced by the module alone - $commands");
 
 	is(scalar(grep { command($s, 'NOOP') =~ /^\+OK/ } 2 .. $commands),

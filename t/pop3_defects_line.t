@@ -248,7 +248,7 @@ for my $command ('NOOP', 'CAPA x') {
 	shutdown($s->socket(), 1);
 
 	like((replies($s, 1))[0], qr/^\+OK/, "A15 - $command and FIN, answered");
-	replies($s, 6) if $command ne 'NOOP';
+	replies($s, 7) if $command ne 'NOOP';
 	ok(closed($s, 3), "A15 - $command and FIN, closed");
 }
 

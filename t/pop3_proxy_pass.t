@@ -343,8 +343,8 @@ $s = session(8180);
 command($s, "USER $login");
 is(command($s, 'PASS secret'), $welcome, 'auth_http - logged in');
 is(scalar auth_take(), 1, 'auth_http - is asked');
-is(scalar(grep { $_ eq 'AUTH-RESP-CODE' } multiline(session(8180), 'CAPA')), 0,
-	'auth_http - no AUTH-RESP-CODE');
+is(scalar(grep { $_ eq 'AUTH-RESP-CODE' } multiline(session(8180), 'CAPA')), 1,
+	'auth_http - CAPA has AUTH-RESP-CODE');
 
 $s = session(8143);
 is(command($s, 'a LOGIN test wrong'), 'a NO Invalid login or password',

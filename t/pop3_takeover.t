@@ -153,7 +153,7 @@ sub is_ours {
 	like($greeting, qr/^\+OK POP3 ready/, "$name - greeting");
 	is(challenge($greeting) ne '', $sasl eq 'CRAM-MD5', "$name - challenge");
 	is_deeply([multiline($s, 'CAPA')], ['+OK Capability list follows', $mark,
-		'RESP-CODES', "SASL $sasl", '.'], "$name - configuration");
+		'RESP-CODES', 'AUTH-RESP-CODE', "SASL $sasl", '.'], "$name - configuration");
 
 	$s->print("NOOP\x0d\x0a" x 200);
 	is(scalar(grep { /^\+OK/ } replies($s, 200)), 200,

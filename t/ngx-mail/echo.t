@@ -279,7 +279,8 @@ ok(!tls(SSL_alpn_protocols => ['pop3']), 'TLS - another protocol is refused');
 $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8110));
 $s->ok('POP3 - greeting');
 is_deeply([multiline($s, 'CAPA')], ['+OK Capability list follows', 'TOP',
-	'USER', 'UIDL', 'RESP-CODES', 'SASL PLAIN LOGIN', '.'], 'POP3 - CAPA');
+	'USER', 'UIDL', 'RESP-CODES', 'AUTH-RESP-CODE', 'SASL PLAIN LOGIN', '.'],
+	'POP3 - CAPA');
 like(command($s, 'USER test@example.com'), qr/^\+OK/, 'POP3 - USER');
 like(command($s, 'PASS secret'), qr/^\+OK logged in to backend/, 'POP3 - PASS');
 like(command($s, 'STAT'), qr/^\+OK 1 /, 'POP3 - backend');
