@@ -160,7 +160,7 @@ is($r->{'Auth-Salt'}, undef, 'no Auth-Salt for plain');
 session();
 
 sends("USER $login", $ok, 'wrong password - USER');
-sends('PASS wrong', qr/^-ERR Invalid login or password$/,
+sends('PASS wrong', qr/^-ERR \[AUTH\] Invalid login or password$/,
 	'wrong password - PASS');
 ok(closed($s), 'wrong password - closed');
 
@@ -169,7 +169,7 @@ is((auth_take())[0]{pass}, 'wrong', 'wrong password - auth_http');
 session();
 
 sends('USER wait@example.com', $ok, 'second attempt - USER');
-sends('PASS wrong', qr/^-ERR Invalid login or password$/,
+sends('PASS wrong', qr/^-ERR \[AUTH\] Invalid login or password$/,
 	'second attempt - wrong PASS');
 
 auth_take();
@@ -354,7 +354,7 @@ session();
 sends('USER refuse@backend', $ok, 'refused by the backend - USER');
 sends('PASS secret', qr/^-ERR \[AUTH\] refused by backend$/,
 	'refused by the backend - PASS');
-ok(closed($s), 'refused by the backend - closed');
+sends('NOOP', $ok, 'refused by the backend - session goes on');
 
 undef $s;
 

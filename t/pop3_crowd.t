@@ -68,7 +68,7 @@ my @states = (
 		sub { (replies($_[0]{s}, 2))[1] =~ /^\+OK/ && done($_[0]) }],
 	'stalled auth server' => [
 		sub { segment($_[0]{s}, join $CRLF, login('stall@fault'), '') },
-		sub { (replies($_[0]{s}, 2))[1] eq $INTERNAL && closed($_[0]{s}) }],
+		sub { (replies($_[0]{s}, 2))[1] eq $INTERNAL && done($_[0], login()) }],
 	'Auth-Wait' => [
 		sub { segment($_[0]{s}, "USER wait\@example.com${CRLF}PASS x$CRLF") },
 		sub { (replies($_[0]{s}, 2))[1] =~ /^-ERR/ && done($_[0], login()) }],

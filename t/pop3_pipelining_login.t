@@ -154,7 +154,7 @@ for my $tls (0, 1) {
 		'PASS secret', 'STAT', 'QUIT'));
 
 	is((replies($s, 1))[0], '+OK', "$in - USER");
-	is((replies($s, 1))[0], '-ERR Invalid login or password',
+	is((replies($s, 1))[0], '-ERR [AUTH] Invalid login or password',
 		"$in - wrong PASS");
 	is((replies($s, 1))[0], '+OK', "$in - NOOP behind it");
 	is_deeply(lines(multiline($s)), $capa, "$in - CAPA behind it");
@@ -169,7 +169,7 @@ for my $tls (0, 1) {
 	$s = session($plain);
 	segment($s, lines("USER $login", 'PASS wrong', 'NOOP', @user, 'DELE 1'));
 
-	is_deeply([replies($s, 2)], ['+OK', '-ERR Invalid login or password'],
+	is_deeply([replies($s, 2)], ['+OK', '-ERR [AUTH] Invalid login or password'],
 		"$in - wrong PASS of another");
 	ok(closed($s), "$in - nothing behind it is answered");
 	is(scalar backend_take(), 0, "$in - nothing behind it gets on");

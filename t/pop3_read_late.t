@@ -1,11 +1,10 @@
 #!/usr/bin/perl
 
-# A login that fails with more behind it, while the client reads late. The
-# refusal may leave before Auth-Wait is over, and what is behind it has to be
-# answered all the same. If the auth server cannot even be asked, the error may be
-# left for later, and nothing may be answered before it or instead of it. Where a
-# client has to stop for that depends on the kernel, so many do, each somewhere
-# else.
+# A login that fails with more behind it, while the client reads late. What is
+# behind it has to be answered all the same, and behind it, whether the refusal has
+# to wait for Auth-Wait or the auth server cannot even be asked, while the replies
+# before are still to leave. Where a client has to stop for that depends on the
+# kernel, so many do, each somewhere else.
 
 ###############################################################################
 
@@ -66,7 +65,7 @@ $t->run();
 ###############################################################################
 
 is(late(8110, 'refused'), "\n", 'what is behind a refused login is answered');
-is(late(8120, 'failed'), "\n", 'nothing is answered once there was an error');
+is(late(8120, 'failed'), "\n", 'what is behind an error is answered behind it');
 
 ###############################################################################
 
