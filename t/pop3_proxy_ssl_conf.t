@@ -103,16 +103,12 @@ my %refused = (
 		pop3_proxy_ssl_session_reuse /,
 );
 
-# Without a backend there is nobody to use it.
+# The backend may be one that auth_http names.
 
-my %without_backend = map {
-	my ($directive, $value) = @$_;
+my @told = ('pop3_proxy_ssl on', 'pop3_proxy_ssl starttls',
+	'pop3_proxy_xclient on');
 
-	("$directive $value" => [qr/"$directive" "$value" needs "pop3_proxy_pass"/])
-} ['pop3_proxy_ssl', 'on'], ['pop3_proxy_ssl', 'starttls'],
-	['pop3_proxy_xclient', 'on'];
-
-$t->plan(2 * (keys(%accepted) + keys(%refused)) + 2 * keys(%without_backend));
+$t->plan(2 * (keys(%accepted) + keys(%refused) + @told));
 
 ###############################################################################
 
@@ -148,6 +144,13 @@ sub tested {
 		configuration("pop3_proxy_pass 127.0.0.1:8211; $on $text"));
 }
 
+sub is_accepted {
+	my ($name, $status, $output) = @_;
+
+	is($status, 0, "$name - is accepted") or diag($output);
+	unlike($output, qr/\[(?:warn|emerg)\]/, "$name - nothing to say");
+}
+
 sub is_refused {
 	my ($name, $status, $output, @patterns) = @_;
 
@@ -159,10 +162,7 @@ sub is_refused {
 }
 
 for my $name (sort keys %accepted) {
-	my ($status, $output) = tested($accepted{$name});
-
-	is($status, 0, "$name - is accepted") or diag($output);
-	unlike($output, qr/\[(?:warn|emerg)\]/, "$name - nothing to say");
+	is_accepted($name, tested($accepted{$name}));
 }
 
 for my $name (sort keys %refused) {
@@ -171,10 +171,9 @@ for my $name (sort keys %refused) {
 	is_refused($name, tested($text), @patterns);
 }
 
-for my $name (sort keys %without_backend) {
-	is_refused("$name without pop3_proxy_pass",
-		nginx_test($t, configuration("auth_http 127.0.0.1:8080; $name;")),
-		@{$without_backend{$name}});
+for my $directive (@told) {
+	is_accepted("$directive with auth_http",
+		nginx_test($t, configuration("auth_http 127.0.0.1:8080; $directive;")));
 }
 
 # its last checks belong to the plan, and the functions above would keep it
