@@ -164,7 +164,7 @@ $s = session(8120);
 $s->read();
 like(command($s, 'AUTH PLAIN ' . sasl_plain('', 'test@example.com', 'secret')),
 	qr/^\+OK/, 'a login as the first command');
-my ($number) = $t->read_file('error.log') =~ /.*\*(\d+) mail auth http/s;
+my ($number) = $t->read_file('error.log') =~ /.*\*(\d+) pop3 login: /s;
 like($t->read_file('error.log'), qr/\*$number tcp_nodelay/,
 	'a login as the first command - nothing waits behind it');
 
