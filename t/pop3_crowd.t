@@ -131,7 +131,7 @@ END {
 is(system($nginx, '-p', "$dir/", '-c', 'nginx.conf', '-e', 'error.log'), 0,
 	'start');
 ok(wait_until(sub { eval { worker_pid($t) } }), 'start - a worker');
-push @masters, my $old = read_pid('nginx.pid');
+push @masters, my $old = read_pid($dir, 'nginx.pid');
 
 my ($first) = workers($old);
 my $capa = length join '', map { $_ . $CRLF } multiline(session()->{s}, 'CAPA');
@@ -161,9 +161,9 @@ open_all($LATER, $upgraded);
 
 kill 'USR2', $old;
 
-ok(wait_until(sub { read_pid('nginx.pid.oldbin') == $old
+ok(wait_until(sub { read_pid($dir, 'nginx.pid.oldbin') == $old
 	&& eval { worker_pid($t) } }), 'USR2 - a new master with a worker');
-push @masters, my $new = read_pid('nginx.pid');
+push @masters, my $new = read_pid($dir, 'nginx.pid');
 
 my $worker = worker_pid($t);
 my ($fds, $settled) = (0, 0);
@@ -185,7 +185,7 @@ while (my ($name) = splice @states, 0, 2) {
 	is($ok{$name}, $EACH * 2 / 3 + $LATER, "$name - all came to their end");
 }
 
-ok(exited($_->[1]), "$_->[0] has exited")
+ok(gone($_->[1]), "$_->[0] has exited")
 	for ['first worker', $first], ['second worker', $second], ['old master', $old];
 
 ok(wait_until(sub { worker_fds($t) == $fds }), 'no descriptor is left open')
@@ -194,7 +194,7 @@ ok(wait_until(sub { worker_fds($t) == $fds }), 'no descriptor is left open')
 is(worker_pid($t), $worker, 'the new worker is the same');
 ok(done(session(), login()), 'a new session');
 kill 'QUIT', $new;
-ok(exited($new), 'QUIT - the new master goes');
+ok(gone($new), 'QUIT - the new master goes');
 is(join('', $t->read_file('mail.log') =~ /^.*\[(?:alert|crit|emerg)\].*\n/gm),
 	'', 'no alerts in sessions');
 
@@ -261,13 +261,6 @@ sub go {
 	return CORE::close $socket;
 }
 
-sub read_pid {
-	my ($name) = @_;
-
-	open my $fh, '<', "$dir/$name" or return 0;
-	return (<$fh> // '') =~ /^(\d+)/ ? $1 : 0;
-}
-
 # Those of a master that have not exited.
 
 sub workers {
@@ -282,16 +275,6 @@ sub shutting_down {
 
 	open my $fh, '<', "$dir/error.log" or return 0;
 	return scalar grep { /$worker#\d+: gracefully shutting down/ } <$fh>;
-}
-
-# It is not a child of the test: whoever is its parent may leave it a zombie.
-
-sub exited {
-	my ($pid) = @_;
-	return wait_until(sub {
-		open my $fh, '<', "/proc/$pid/stat" or return 1;
-		return (<$fh> // '') !~ /\) [^ZX] /;
-	});
 }
 
 ###############################################################################
