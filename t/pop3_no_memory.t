@@ -17,8 +17,9 @@ BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
 use POP3Session;
-use POP3Proxy;
+use POP3Auth;
 use POP3Backend;
+use POP3Proxy;
 
 ###############################################################################
 
@@ -77,6 +78,14 @@ my @dialogues = (
 	['TLS to a backend', 8150, at_backend('test')],
 	['TLS to a backend, once more', 8160, at_backend('test')],
 	['STLS at a backend', 8170, at_backend('test')],
+	['auth_http, kept', 8190, at_backend('test')],
+	['auth_http, a long reply', 8190, at_backend('long reply')],
+	['auth_http, a password of its own', 8190, $bye,
+		lines('APOP any ' . 'f' x 32, 'STAT', 'QUIT')],
+	['auth_http, refused', 8190, qr/^-ERR \[AUTH\] Invalid.*$CRLF\z/m,
+		lines('USER test', 'PASS wrong')],
+	['auth_http, no reply', 8190, qr/internal server error$CRLF.*^\+OK$CRLF\z/ms,
+		lines('USER closes', 'PASS secret', 'QUIT')],
 	['TLS that is not trusted', 8180, qr/available$CRLF.*^\+OK$CRLF\z/ms,
 		lines('USER never', 'PASS secret', 'QUIT')],
 );
@@ -173,6 +182,14 @@ mail {
     }
 
     server {
+        listen                    127.0.0.1:8190;
+        protocol                  pop3;
+        auth_http                 127.0.0.1:8280;
+        pop3_auth                 plain apop;
+        pop3_auth_http_keepalive  2;
+    }
+
+    server {
         listen               127.0.0.1:8180;
         protocol             pop3;
         error_log            %%TESTDIR%%/tls.log info;
@@ -200,6 +217,12 @@ system("cc -shared -fPIC -fno-builtin -o $d/fail_malloc.so lib/fail_malloc.c -ld
 
 start_daemons($t);
 
+start_auth($t, 8280 => { logins => {
+	'long reply' => sub { kept($_[0], 'X: ' . 'x' x 4000, route()) },
+	'any'        => sub { kept($_[0], route('Auth-Pass: secret')) },
+	'closes'     => [['close']],
+} });
+
 my $backend = { logins => {
 	long   => { USER => '+OK ' . 'x' x 900, PASS => '+OK ' . 'x' x 3000 },
 	closes => { USER => [['close']] },
@@ -226,7 +249,7 @@ my %others = (
 );
 
 my $errors = join '|', '\[SYS/TEMP\] (?:internal|mail server is not available)',
-	'\[AUTH\] invalid login or password', 'authentication cancelled',
+	'\[AUTH\] [Ii]nvalid login or password', 'authentication cancelled',
 	'command not valid in this state';
 
 my $worker = worker_pid($t);
