@@ -233,7 +233,7 @@ my @slow = grep { /^slow/ } sort keys %kinds;
 my @quick = grep { !/^slow/ } sort keys %kinds;
 my @usual = grep { !$to_nobody{$_} } @quick;
 
-for ([8110, 40], [8120, 10]) {
+for ([8110, 32], [8120, 8]) {
 	my ($number, $waves) = @$_;
 
 	my $name = $number == 8110 ? 'kept' : 'not kept';
