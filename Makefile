@@ -12,7 +12,7 @@ endif
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
 	diff-c mutants fuzz-smoke fuzz sanitize valgrind soak bench \
-	dist deb test-dist test-configure test-deb test-rpm test-clients
+	dist deb test-dist test-configure test-deb test-rpm test-clients test-auth
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -34,7 +34,7 @@ check: build  ## Check formatting, lints, the house rules and the licenses
 	@tools/deps check
 	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t' ! -name '*.py') .ci/run demo/demo demo/dovecot demo/fill packaging/load-test packaging/debian/*.postinst
 	shellcheck -s sh -e SC1091,SC2034,SC2154 config config.make auto/requirements
-	pyflakes3 bench t/clients tools
+	pyflakes3 bench examples t/clients t/servers tools
 	cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
 	cargo deny --locked check bans licenses sources
 
@@ -90,6 +90,10 @@ bench: deps  ## Measure one worker with this module and with the C module, side 
 test-clients:  ## Log in with nine more clients in their default settings, each way that they know
 	@tools/deps build test clients
 	tools/test-clients
+
+test-auth:  ## Log in by auth services on CGI, gunicorn and uvicorn
+	@tools/deps build test auth
+	tools/test-auth
 
 test-configure: deps  ## Build with nginx's ./configure, as a file and linked in, and run a part of t/
 	tools/test-configure
