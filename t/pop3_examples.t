@@ -28,6 +28,15 @@ my $login = 'test@example.com';
 my ($t, $dir);
 
 my %check = (
+	'auth-service' => sub {
+		my $owner = 'alice@example.com';
+		my $s = tls_session();
+
+		return logs_in(tls_session(), $owner)
+			&& has_mail($s, "APOP $owner " . apop(challenge($s->{greeting}), 'secret'))
+			&& oauth('token-of-bob') eq '-ERR [AUTH] Invalid login or password'
+			&& oauth('token-of-alice') eq 'mail';
+	},
 	'balancer' => sub {
 		my $s = session(8110, "PROXY TCP4 192.0.2.9 192.0.2.1 1234 110\x0d\x0a");
 		return logs_in($s) && (auth_requests($t))[-1]{'Client-IP'} eq '192.0.2.9';
@@ -90,6 +99,7 @@ $dir = $t->testdir();
 
 create_certificate($t, $_) for 'localhost', $login;
 start_daemons($t);
+$t->run_daemon('../examples/auth-service.py', port(8081), port(8111));
 start_backends($t,
 	8997 => { greeting => '+OK [XCLIENT] ready', tls => { ssl => 1 } });
 
@@ -134,6 +144,7 @@ sub wrapped {
 		s/(listen\s+)110\b/${1}127.0.0.1:8110/;
 		s/(listen\s+)995\b/${1}127.0.0.1:8995/;
 		s/127\.0\.0\.1:1110/127.0.0.1:8119/;
+		s/127\.0\.0\.1:9000/127.0.0.1:8081/;
 		s/backend\.example\.com:995/127.0.0.1:8996/;
 		s/backend\.example\.com/localhost/g;
 		s{/etc/ssl/\S+/users-ca\.pem}{%%TESTDIR%%/$login.crt};
@@ -181,7 +192,7 @@ sub tls_session {
 
 	my $s = POP3Session->new(PeerAddr => '127.0.0.1:' . port(8995));
 	starttls($s, %args);
-	$s->read();
+	$s->{greeting} = $s->read();
 
 	return $s;
 }
@@ -211,8 +222,27 @@ sub logs_in {
 
 	command($s, 'USER ' . ($user // $login));
 
-	return command($s, 'PASS secret') =~ /^\+OK/
-		&& command($s, 'STAT') =~ /^\+OK 1 /;
+	return has_mail($s, 'PASS secret');
+}
+
+sub has_mail {
+	my ($s, $line) = @_;
+
+	return command($s, $line) =~ /^\+OK/ && command($s, 'STAT') =~ /^\+OK 1 /;
+}
+
+# What becomes of alice with this token: her mail, or the last reply.
+
+sub oauth {
+	my ($token) = @_;
+
+	my $s = tls_session();
+	my $reply = command($s, 'AUTH OAUTHBEARER '
+		. b64("n,a=alice\@example.com,\x01auth=Bearer $token\x01\x01"));
+
+	return command($s, 'AQ==') if $reply =~ /^\+ /;
+
+	return has_mail($s, 'NOOP') ? 'mail' : $reply;
 }
 
 ###############################################################################
