@@ -218,17 +218,18 @@ sub fetchmail {
 # return no status.
 
 sub s_nail {
-	my ($way, $number, $secret) = @_;
+	my ($way, $number, $secret, @args) = @_;
+
+	$secret = ($secret // $password) =~ s/([^\w.~-])/sprintf '%%%02X', ord $1/ger;
 
 	my $url = ($way eq 'TLS' ? 'pop3s' : 'pop3') . '://'
-		. ($login =~ s/@/%40/r) . ':' . ($secret // $password)
-		. '@localhost:' . port($number);
+		. ($login =~ s/@/%40/r) . ":$secret\@localhost:" . port($number);
 
 	unlink "$dir/mbox";
 
 	my $r = client('s-nail', '-:/', '-#', '-v', '-v', '-S', 'v15-compat',
 		'-S', "tls-ca-file=$dir/localhost.crt",
-		$way eq 'STLS' ? ('-S', 'pop3-use-starttls') : (),
+		$way eq 'STLS' ? ('-S', 'pop3-use-starttls') : (), @args,
 		'-Y', "copy 1 $dir/mbox", '-Y', 'xit', '-R', '-f', $url);
 
 	delete $r->{status};

@@ -25,19 +25,20 @@ my ($dir, $seen);
 #	pop3s                 TLS from the start
 #	haproxy               wants a PROXY header
 #
-# and "certificate", a name in the test's directory.  Whoever comes from this
-# machine is trusted: is offered XCLIENT.
+# and "certificate", a name in the test's directory; "oauth", the address of a
+# service that knows tokens (servers/oauth.py).  Whoever comes from this machine is
+# trusted: is offered XCLIENT.
 
 sub start_dovecot {
 	my ($t, $login, $password, %args) = @_;
 
-	my $certificate = delete $args{certificate};
+	my ($certificate, $oauth) = delete @args{qw/ certificate oauth /};
 	my %port = map { $_ => port($args{$_}) } sort keys %args;
 
 	($dir, $seen) = ($t->testdir(), 0);
 
 	$t->write_file('dovecot-extra.conf',
-		_patience() . _listeners(%port) . _tls($certificate));
+		_patience() . _listeners(%port) . _tls($certificate) . _oauth($t, $oauth));
 
 	$t->run_daemon('../demo/dovecot', $dir, $port{plain}, $login, $password);
 
@@ -97,6 +98,38 @@ sub _tls {
 	return `dovecot --version` =~ /^2\.3\./
 		? "\nssl = yes\nssl_cert = <$cert\nssl_key = <$key\n"
 		: "\nssl = yes\nssl_server_cert_file = $cert\nssl_server_key_file = $key\n";
+}
+
+# It believes what that service says of a token.
+
+sub _oauth {
+	my ($t, $address) = @_;
+
+	return '' unless $address;
+
+	my %setting = (
+		introspection_mode => 'post',
+		introspection_url  => "http://$address/introspect",
+		username_attribute => 'username',
+		active_attribute   => 'active',
+		active_value       => 'true',
+	);
+	my $settings = join '', map { "$_ = $setting{$_}\n" } sort keys %setting;
+	my $mechanisms = "\nauth_mechanisms = plain oauthbearer xoauth2\n";
+
+	return "$mechanisms\noauth2 {\n$settings}\n"
+		unless `dovecot --version` =~ /^2\.3\./;
+
+	$t->write_file('dovecot-oauth2.conf', $settings);
+
+	return $mechanisms . <<EOF;
+
+passdb {
+    driver = oauth2
+    mechanisms = oauthbearer xoauth2
+    args = $dir/dovecot-oauth2.conf
+}
+EOF
 }
 
 # Who has logged in next, as its log has it: user, method, rip (where the client
