@@ -87,7 +87,7 @@ bench: deps  ## Measure one worker with this module and with the C module, side 
 	@tools/deps bench
 	module=$$(tools/module bench) && cargo build --release --locked -p load && bench/run --module "$$module"
 
-test-clients:  ## Log in with nine more clients in their default settings, each way that they know
+test-clients:  ## Log in with nine more clients in their default settings, and by OAuth
 	@tools/deps build test clients
 	tools/test-clients
 

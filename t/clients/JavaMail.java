@@ -2,8 +2,8 @@
 //
 // usage: java JavaMail.java METHOD PORT PASSWORD CA MESSAGE
 //
-// METHOD is user, stls or pop3s.  The dialogue goes to the standard output; a
-// refused login is an exit status of 1.
+// METHOD is user, stls, pop3s or xoauth2, whose password is the token.  The dialogue
+// goes to the standard output; a refused login is an exit status of 1.
 
 import java.io.FileOutputStream;
 import java.io.OutputStream;
@@ -26,6 +26,10 @@ class JavaMail {
         if (method.equals("stls")) {
             properties.put("mail.pop3.starttls.enable", "true");
             properties.put("mail.pop3.starttls.required", "true");
+        }
+
+        if (method.equals("xoauth2")) {
+            properties.put("mail.pop3.auth.mechanisms", "XOAUTH2");
         }
 
         Session session = Session.getInstance(properties);

@@ -16,7 +16,7 @@ use POP3Servers;
 
 our @EXPORT = qw/
 	need set_up start_servers expected client slurp write_file
-	curl mpop fetchmail s_nail fdm
+	curl mpop fetchmail s_nail fdm mutt
 /;
 
 # The account, and where the clients leave their files.
@@ -266,6 +266,29 @@ EOF
 	delete $r->{status};
 
 	return $r;
+}
+
+# $more is further lines of its configuration.
+
+sub mutt {
+	my ($way, $number, $more) = @_;
+
+	my $url = ($way eq 'TLS' ? 'pops' : 'pop') . '://'
+		. ($login =~ s/@/%40/r) . ":$password\@localhost:" . port($number);
+	my $tls = $way eq 'plain' ? 'set ssl_force_tls=no' : '';
+
+	$more //= '';
+
+	write_file("$dir/muttrc", <<"EOF");
+$tls
+$more
+set certificate_file="$dir/localhost.crt"
+set pipe_decode=no wait_key=no
+push "1<enter><pipe-message>cat >$dir/message<enter><exit><exit>"
+EOF
+
+	return client('python3', 'clients/in_terminal.py', '--',
+		'mutt', '-n', '-F', "$dir/muttrc", '-f', $url);
 }
 
 ###############################################################################
