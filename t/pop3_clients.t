@@ -31,7 +31,7 @@ need(
 	'Digest::HMAC_MD5' => 'libdigest-hmac-perl',
 );
 
-my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->plan(194);
+my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->plan(209);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -73,6 +73,13 @@ mail {
         listen    127.0.0.1:8122;
         protocol  pop3;
         pop3_auth plain cram-md5;
+    }
+
+    server {
+        listen    127.0.0.1:8123;
+        protocol  pop3;
+        pop3_auth plain xoauth2 oauthbearer;
+        starttls  on;
     }
 
     # TLS
@@ -232,6 +239,15 @@ login('fetchmail, STLS', fetchmail(8130, 'pop3', 'auth password', $password,
 
 refused('fetchmail', fetchmail(8110, 'pop3', 'auth password', 'wrong'),
 	qr/POP3< -ERR/, 'plain');
+
+# with a password, where tokens are taken as well
+
+login('curl, password', curl(8123, @any), qr/^> AUTH PLAIN\n/m, 'plain');
+login('mpop, password', mpop(8123, 'on', $password, '--tls=on'),
+	qr/^--> AUTH PLAIN/m, 'plain');
+login('fetchmail, password', fetchmail(8123, 'pop3', ''), qr/POP3> USER /, 'plain');
+login('s-nail, password', s_nail('plain', 8123), qr/>>> USER /, 'plain');
+login('fdm, password', fdm('plain', 8123), qr/^> USER /m, 'plain');
 
 # s-nail and fdm, which log in by APOP wherever the greeting holds a challenge
 

@@ -39,7 +39,8 @@ need(
 # What pop3_auth says, by the last digit of the server's port, and the ways to a
 # server, by the first three.
 
-my @auth = ('plain', 'plain cram-md5', 'plain apop cram-md5');
+my @auth = ('plain', 'plain cram-md5', 'plain apop cram-md5',
+	'plain xoauth2 oauthbearer');
 my %way = (plain => 812, STLS => 813, TLS => 814);
 
 # Each client, and by the way: what of it is not its default, and what it lacks.
@@ -180,24 +181,6 @@ sub library {
 		return client(@interpreter, "clients/$script", $method{$way},
 			port($number), $password, "$d/localhost.crt", "$d/message");
 	};
-}
-
-sub mutt {
-	my ($way, $number) = @_;
-
-	my $url = ($way eq 'TLS' ? 'pops' : 'pop') . '://'
-		. ($login =~ s/@/%40/r) . ":$password\@localhost:" . port($number);
-
-	write_file("$d/muttrc", ($way eq 'plain' ? <<EOF : '') . <<"EOF");
-set ssl_force_tls=no
-EOF
-set certificate_file="$d/localhost.crt"
-set pipe_decode=no wait_key=no
-push "1<enter><pipe-message>cat >$d/message<enter><exit><exit>"
-EOF
-
-	return client('python3', 'clients/in_terminal.py', '--',
-		'mutt', '-n', '-F', "$d/muttrc", '-f', $url);
 }
 
 # It takes STLS by itself where that is announced.
