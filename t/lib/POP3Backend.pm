@@ -27,6 +27,10 @@ package POP3Backend;
 # a turn, or none.  [] is silence.  Without a turn a backend takes any login with the password
 # "secret", and refuses others with [AUTH]; behind a login it is a mailbox.
 #
+# AUTH is for XOAUTH2 and OAUTHBEARER: the turn "AUTH" is that of one without initial
+# response, "TOKEN" that of the message, whose login it has already, and "ANSWER" that
+# of what is said to a challenge.  The token "secret" logs in, others are challenged.
+#
 #	proxy => 1            all of it behind a PROXY header of version 1
 #	tls   => {...}        STLS works, with these options of IO::Socket::SSL; with
 #	                      ssl => 1 TLS comes first, with cork => 1 its last part
@@ -49,6 +53,7 @@ use warnings;
 use strict;
 
 use Exporter qw/ import /;
+use MIME::Base64 qw/ decode_base64 encode_base64 /;
 
 use Test::Nginx;
 
@@ -119,7 +124,7 @@ sub backends_daemon {
 	my $log = POP3Records::open_log("$dir/$LOG");
 
 	for my $backend (values %$listen) {
-		$backend->{context} = _context($dir, %{$backend->{tls}})
+		$backend->{context} = POP3Loop::tls_context($dir, %{$backend->{tls}})
 			if $backend->{tls};
 	}
 
@@ -153,7 +158,7 @@ sub backends_daemon {
 	}, tls => sub {
 		my ($c) = @_;
 
-		$record->($c, '<tls ' . join(' ', _tls_facts($c->{sock})) . '>');
+		$record->($c, '<tls ' . join(' ', POP3Loop::tls_facts($c->{sock})) . '>');
 		_turn($c, 'greeting', '+OK backend ready') unless $c->{greeted}++;
 		push @{$c->{todo}}, ['cork', 0] if $c->{at}{tls}{cork};
 
@@ -192,6 +197,10 @@ sub _answer {
 	}
 
 	my ($command, $arg) = $line =~ /^(\S*) ?(.*)/s;
+	my $due = delete $c->{due};
+
+	return _sasl($c, $due // 'AUTH', $due ? $line : $arg)
+		if $due || $line =~ /^AUTH /i;
 
 	$command = uc $command;
 	$c->{login} = $arg if $command eq 'USER';
@@ -219,6 +228,35 @@ sub _answer {
 	}
 }
 
+sub _sasl {
+	my ($c, $due, $text) = @_;
+
+	my $turn;
+
+	($due, $text) = ('TOKEN', $1) if $due eq 'AUTH' && $text =~ / (.*)/;
+
+	if ($due eq 'AUTH') {
+		$turn = _turn($c, $due, '+ ', $text);
+
+	} elsif ($due eq 'TOKEN') {
+		my $message = decode_base64($text);
+
+		($c->{login}) = $message =~ /^(?:user=|n,a=)(.*?),?\x01/;
+		$turn = _turn($c, $due, $message =~ /Bearer secret\x01/
+			? '+OK logged in to backend'
+			: '+ ' . encode_base64('{"status":"401"}', ''), $text);
+
+	} else {
+		$turn = _turn($c, $due, '-ERR [AUTH] wrong token', $text);
+	}
+
+	my ($reply) = map { !ref $_ ? $_ : $_->[0] =~ /^(?:line|bytes)$/ ? $_->[1] : () }
+		@$turn;
+
+	$c->{passed} = 1 if ($reply // '') =~ /^\+OK/;
+	$c->{due} = $due eq 'AUTH' ? 'TOKEN' : 'ANSWER' if ($reply // '') =~ /^\+ /;
+}
+
 # What is done when it is the turn of a command.
 
 sub _turn {
@@ -240,6 +278,8 @@ sub _turn {
 			: $what eq 'tls' ? ['tls', $c->{at}{context}]
 			: $item;
 	}
+
+	return $turn;
 }
 
 # A moment between two bytes, or the kernel would join them.
@@ -250,44 +290,6 @@ sub _one_by_one {
 	my ($first, @rest) = split //, $bytes;
 
 	return ($first, map { (['wait', 0.001], $_) } @rest);
-}
-
-###############################################################################
-# TLS
-
-sub _context {
-	my ($dir, %args) = @_;
-
-	require IO::Socket::SSL;
-
-	delete @args{qw/ ssl cork /};
-
-	# without authorities it would read all those of the system; those that it has go
-	# with the certificate
-
-	my $context = IO::Socket::SSL::SSL_Context->new(
-		SSL_server      => 1,
-		SSL_cert_file   => "$dir/localhost.crt",
-		SSL_key_file    => "$dir/localhost.key",
-		SSL_ca_file     => "$dir/localhost.crt",
-		SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE(),
-		%args,
-	);
-
-	return $context || die 'TLS: ' . IO::Socket::SSL::errstr() . "\n";
-}
-
-sub _tls_facts {
-	my ($sock) = @_;
-
-	my $ssl = $sock->_get_ssl_object();
-	my $cert = Net::SSLeay::get_peer_certificate($ssl);
-	my $client = $cert ? Net::SSLeay::X509_NAME_oneline(
-		Net::SSLeay::X509_get_subject_name($cert)) : '';
-
-	return ('version=' . $sock->get_sslversion(),
-		'cipher=' . $sock->get_cipher(), 'sni=' . ($sock->get_servername() // ''),
-		'reused=' . Net::SSLeay::session_reused($ssl), "client=$client");
 }
 
 ###############################################################################

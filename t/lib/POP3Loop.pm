@@ -297,6 +297,44 @@ sub _end {
 }
 
 ###############################################################################
+# TLS, for the contexts of a server and what has become of it
+
+sub tls_context {
+	my ($dir, %args) = @_;
+
+	require IO::Socket::SSL;
+
+	delete @args{qw/ ssl cork /};
+
+	# without authorities it would read all those of the system; those that it has go
+	# with the certificate
+
+	my $context = IO::Socket::SSL::SSL_Context->new(
+		SSL_server      => 1,
+		SSL_cert_file   => "$dir/localhost.crt",
+		SSL_key_file    => "$dir/localhost.key",
+		SSL_ca_file     => "$dir/localhost.crt",
+		SSL_verify_mode => IO::Socket::SSL::SSL_VERIFY_NONE(),
+		%args,
+	);
+
+	return $context || die 'TLS: ' . IO::Socket::SSL::errstr() . "\n";
+}
+
+sub tls_facts {
+	my ($sock) = @_;
+
+	my $ssl = $sock->_get_ssl_object();
+	my $cert = Net::SSLeay::get_peer_certificate($ssl);
+	my $client = $cert ? Net::SSLeay::X509_NAME_oneline(
+		Net::SSLeay::X509_get_subject_name($cert)) : '';
+
+	return ('version=' . $sock->get_sslversion(),
+		'cipher=' . $sock->get_cipher(), 'sni=' . ($sock->get_servername() // ''),
+		'reused=' . Net::SSLeay::session_reused($ssl), "client=$client");
+}
+
+###############################################################################
 
 1;
 

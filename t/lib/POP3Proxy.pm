@@ -22,7 +22,7 @@ use POP3Session;
 
 our @EXPORT = (@POP3Servers::EXPORT, qw/
 	command replies multiline closed starttls receive segment
-	b64 unb64 sasl_plain challenge cram_md5 apop
+	b64 unb64 sasl_plain xoauth2 oauthbearer challenge cram_md5 apop traces
 	nginx_test reload create_certificate
 	wait_until read_pid gone worker_pid worker_fds worker_rss
 /);
@@ -156,6 +156,34 @@ sub sasl_plain {
 	my ($authzid, $login, $password) = @_;
 
 	return b64("$authzid\0$login\0$password");
+}
+
+# With a bearer token.
+
+sub xoauth2 {
+	my ($login, $token) = @_;
+
+	return b64("user=$login\1auth=Bearer $token\1\1");
+}
+
+sub oauthbearer {
+	my ($login, $token) = @_;
+
+	return b64("n,a=$login,\1auth=Bearer $token\1\1");
+}
+
+# What is left of a secret in a text that it must not be in: itself, and its base64
+# wherever in the message it stood.
+
+sub traces {
+	my ($text, $secret) = @_;
+
+	my @forms = ($secret, map {
+		my $cut = substr $secret, $_;
+		b64(substr $cut, 0, length($cut) - length($cut) % 3);
+	} 0 .. 2);
+
+	return grep { index($text, $_) >= 0 } @forms;
 }
 
 # The challenge in a greeting, or in a "+ " line in base64.
