@@ -254,7 +254,7 @@ sub _sasl {
 		@$turn;
 
 	$c->{passed} = 1 if ($reply // '') =~ /^\+OK/;
-	$c->{due} = $due eq 'AUTH' ? 'TOKEN' : 'ANSWER' if ($reply // '') =~ /^\+ /;
+	$c->{due} = $due eq 'AUTH' ? 'TOKEN' : 'ANSWER' if ($reply // '') =~ /^\+(?: |\z)/;
 }
 
 # What is done when it is the turn of a command.
