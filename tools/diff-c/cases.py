@@ -1,9 +1,12 @@
 """Hand-written dialogues: each wanted difference, and where one might be."""
 
 from base64 import b64encode
+from itertools import zip_longest
 
+from answers import ANSWERS
 from dialogue import Dialogue, Digest, Line
-from servers import SERVERS
+from peers import AT_PASS_PROXIED, AT_USER
+from servers import ALL, SERVERS
 
 HEX = b'c4c9334bac560ecc979e58001b3e22fb'
 
@@ -188,15 +191,60 @@ SEGMENTS: list[tuple[str, str, str, list[Line]]] = [
 
 def accounts() -> list[Dialogue]:
     """Whatever an auth server or backend may answer."""
-    names = [b'ann', b'wrong', b'locked', b'gone', b'later', b'moved', b'nopass', b'noport',
-             b'noaddr', b'nowhere', b'rubbish', b'silent', b'baduser', b'badpass', b'stranger']
-    return [Dialogue(f'case:account-{name.decode()}-{server}', SERVERS[server],
-                     (*crlf(b'USER ' + name, b'PASS secret'), *AFTER))
-            for name in names for server in ('plain', 'all', 'proxied', 'proxied-words')]
+    proxied = [*AT_USER, *AT_PASS_PROXIED, 'ann']
+    return [Dialogue(f'case:account-{name}-{server}', SERVERS[server],
+                     (*crlf(b'USER ' + name.encode(), b'PASS secret'), *LOGIN, *AFTER))
+            for server, names in [('plain', ANSWERS), ('all', ANSWERS), ('unix', ['named']),
+                                  ('proxied', proxied), ('proxied-words', proxied)]
+            for name in [*names, 'stranger']]
+
+
+def requests() -> list[Dialogue]:
+    """Each way to log in, after a login that has failed, with all that a server can add
+    to the request."""
+    ways = {
+        'user-pass': LOGIN,
+        'plain': [plain(b'', b'ann', b'secret')],
+        'login': [*crlf(b'AUTH LOGIN'), b64(b'ann'), b64(b'secret')],
+        'external': [EXTERNAL, b64(b'ann')],
+        'apop': [Digest('apop', b'ann')],
+        'cram-md5': [CRAM, Digest('cram-md5', b'ann')],
+        'later-apop': [Digest('apop', b'later')],
+        'later-cram-md5': [CRAM, Digest('cram-md5', b'later')],
+    }
+    return [Dialogue(f'case:request-{name}-{server.name}', server, tuple(before + way + AFTER))
+            for server in SERVERS.values()
+            if server.methods == ALL and server.starttls == 'off' and not server.proxied
+            for name, way in ways.items() for before in ([], FAILED, [*FAILED, *way])
+            if before == [] or 'later' not in name]
+
+
+def every_byte() -> list[Dialogue]:
+    """Logins and passwords with each byte, but for CR, LF and NUL, and for control
+    characters in a login: few at a time, so that the C module has room for a line."""
+    def parts(first: int) -> list[bytes]:
+        text = bytes(each for each in range(first, 256) if each not in b'\n\r\x7f')
+        return [text[at:at + 32] for at in range(0, len(text), 32)]
+
+    found = []
+    pairs = zip_longest(parts(0x20), parts(0x01), fillvalue=b'')
+    for number, (login, password) in enumerate(pairs):
+        user = b'ann ' + login.rstrip(b' ')
+        ways = {
+            'user-pass': crlf(b'USER ' + user, b'PASS x' + password),
+            'plain': [plain(b'', user, password)],
+            'login': [*crlf(b'AUTH LOGIN'), b64(user), b64(password)],
+            'external': [EXTERNAL, b64(user)],
+            'apop': [Digest('apop', user.replace(b' ', b''))],
+            'cram-md5': [CRAM, Digest('cram-md5', user.replace(b' ', b''))],
+        }
+        found += [Dialogue(f'case:bytes-{number}-{name}', SERVERS['all'], (*way, *AFTER))
+                  for name, way in ways.items()]
+    return found
 
 
 def cases() -> list[Dialogue]:
-    return accounts() + [
+    return accounts() + requests() + every_byte() + [
         Dialogue(f'case:{name}-{server}', SERVERS[server], tuple(lines))
         for server, each in CASES.items() for name, lines in each.items()
     ] + [

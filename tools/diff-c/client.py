@@ -3,6 +3,7 @@ asyncio.StreamReader does not allow."""
 
 import asyncio
 import socket
+import ssl
 
 
 class Client(asyncio.Protocol):
@@ -51,8 +52,10 @@ class Client(asyncio.Protocol):
             await self.waiter
 
     @classmethod
-    async def connect(cls, host: str, port: int, address: str) -> 'Client':
+    async def connect(cls, host: str, port: int, address: str,
+                      context: ssl.SSLContext | None) -> 'Client':
         loop = asyncio.get_running_loop()
         _, client = await loop.create_connection(
-            cls, host, port, local_addr=(address, 0))
+            cls, host, port, local_addr=(address, 0), ssl=context,
+            server_hostname='mail.example' if context else None)
         return client

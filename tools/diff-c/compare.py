@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from answers import WITHOUT_CODE
 from dialogue import Dialogue
 from play import Answer, Auths
 
@@ -20,6 +21,13 @@ INTERNAL = b'-ERR [SYS/TEMP] internal server error\r\n'
 # The names that are configured, in the answer to CAPA.
 NAMES = re.compile(rb'\+OK Capability list follows\r\n(?:.*\r\n)*?(?=SASL|STLS\r\n|\.\r\n)')
 GREETING = re.compile(rb'\A(\+OK POP3 ready) <challenge>\r\n')
+
+# What the auth server says of a refused login, as each of the two hands it on.
+REFUSED = {
+    f'-ERR {text}\r\n'.encode('latin-1'):
+        f'-ERR [AUTH] {text or "invalid login or password"}\r\n'.encode('latin-1')
+    for text in WITHOUT_CODE
+}
 
 PASSWORD_PROMPT = b'+ UGFzc3dvcmQ6\r\n'
 OK = b'+OK\r\n'
@@ -47,11 +55,12 @@ def is_refusal(reply: bytes | None) -> bool:
 
 def as_ours(dialogue: Dialogue, c: Answer) -> Answer:
     """With what is different in each reply of its kind, so that it hides nothing
-    else: response codes are announced, and APOP is not where it is off."""
-    codes = rb'RESP-CODES\r\nAUTH-RESP-CODE\r\n' if dialogue.server.proxied else rb'RESP-CODES\r\n'
-    reply = c.reply and NAMES.sub(rb'\g<0>' + codes, c.reply)
+    else: response codes are announced and given, and APOP is not where it is off."""
+    reply = c.reply and NAMES.sub(rb'\g<0>RESP-CODES\r\nAUTH-RESP-CODE\r\n', c.reply)
     if reply and 'apop' not in dialogue.server.methods:
         reply = GREETING.sub(rb'\1\r\n', reply)
+    if reply and c.auths:
+        reply = b''.join(REFUSED.get(line, line) for line in reply.splitlines(True))
     return replace(c, reply=reply)
 
 
@@ -206,11 +215,9 @@ class Point:
 
     @property
     def errors(self) -> int:
-        """The lines that both refused, this one included, but for failed logins
-        and cancelled exchanges."""
-        refused = [each for each in [*self.before, self.ours]
-                   if is_refusal(each.reply) and not each.auths]
-        return len(refused) - self.cancelled
+        """The lines and logins that both refused, this one included, but for cancelled
+        exchanges."""
+        return sum(is_refusal(each.reply) for each in [*self.before, self.ours]) - self.cancelled
 
     @property
     def cancelled(self) -> int:

@@ -3,13 +3,16 @@
 import re
 from dataclasses import dataclass
 from typing import Callable
+from urllib.parse import quote
 
-from compare import (C_INTERNAL, C_REFUSAL, UNAVAILABLE, Point, decode_as_c, field, has_control,
-                     is_base64, is_refusal, same_line, same_reply)
-from peers import AT_PASS_PROXIED, AT_USER
+from compare import (C_INTERNAL, C_REFUSAL, INTERNAL, UNAVAILABLE, Point, decode_as_c, field,
+                     has_control, is_base64, is_refusal, same_line, same_reply)
+from peers import AT_PASS_PROXIED, AT_USER, account
 
 CODES = [b'-ERR [' + code for code in
          (b'AUTH', b'IN-USE', b'LOGIN-DELAY', b'SYS/TEMP', b'SYS/PERM')]
+
+WELCOME = b'+OK welcome\r\n'
 
 # The C module's buffer.
 BUFFER = 128
@@ -77,8 +80,9 @@ def empty_sasl_line(p: Point) -> bool:
 
 def errors_count(p: Point) -> bool:
     return (p.dialogue.mode == 'lines' and p.phase != 'relayed' and p.ours.closed
-            and not p.c.closed and is_refusal(p.c.reply) and p.refused
-            and not p.c.auths and p.errors == p.dialogue.server.max_errors)
+            and not p.c.closed and is_refusal(p.c.reply) and is_refusal(p.ours.reply)
+            and p.c.auths == p.ours.auths and p.c.backend == p.ours.backend
+            and p.errors == p.dialogue.server.max_errors)
 
 
 def commands_limit(p: Point) -> bool:
@@ -210,18 +214,19 @@ def loses_commands(p: Point) -> bool:
 
 
 def stays(p: Point) -> bool:
-    """A backend was asked for the same login, in vain, and the C module closes."""
-    return (p.dialogue.server.proxied and p.dialogue.mode == 'lines' and p.phase != 'relayed'
-            and p.c.closed and not p.ours.closed
-            and p.ours.backend != () and p.c.backend == p.ours.backend
-            # A backend that refuses the login is not told the password.
-            and p.c.auths != () and p.ours.auths in (p.c.auths, ()))
+    """The auth server and a backend were asked for the same login, in vain, and the C
+    module closes."""
+    # A backend that refuses the login is not told the password.
+    untold = p.dialogue.server.proxied and p.ours.backend != () and p.ours.auths == ()
+    return (p.dialogue.mode == 'lines' and p.phase != 'relayed'
+            and p.c.closed and not p.ours.closed and p.c.auths != ()
+            and (p.ours.auths == p.c.auths or untold) and p.c.backend == p.ours.backend)
 
 
 def refused_by_backend(p: Point) -> bool:
     words = [*AT_USER.values(), *AT_PASS_PROXIED.values()]
     code, _, text = (p.ours.reply or b'').partition(b'] ')
-    if not stays(p) or code not in CODES:
+    if not stays(p) or p.ours.backend == () or code not in CODES:
         return False
     if 'proxy_pass_error_message' not in p.dialogue.server.extra:
         return p.c.reply == C_INTERNAL and p.ours.reply not in words
@@ -231,6 +236,85 @@ def refused_by_backend(p: Point) -> bool:
 def failed_backend(p: Point) -> bool:
     return (stays(p) and p.ours.reply == UNAVAILABLE
             and p.c.reply in (C_INTERNAL, AT_PASS_PROXIED['rubbish']))
+
+
+def failed_auth(p: Point) -> bool:
+    return (stays(p) and not p.dialogue.server.proxied and p.ours.backend == ()
+            and p.c.reply == C_INTERNAL and p.ours.reply == INTERNAL)
+
+
+def asked_for(p: Point, *accounts: str) -> bool:
+    """Whether both have asked for one of these accounts, for the first time."""
+    users = field(p.ours.auths, 'Auth-User')
+    return (p.dialogue.mode == 'lines' and not p.dialogue.server.proxied and p.c.auths == p.ours.auths
+            and len(users) == 1 and account(quote(users[0])) in accounts)
+
+
+def fails_in_c(p: Point, *accounts: str) -> bool:
+    """The C module takes no such answer, and ours follows it."""
+    return (asked_for(p, *accounts) and p.c.reply == C_INTERNAL and p.c.closed and p.c.backend == ()
+            and p.ours.reply == WELCOME and not p.ours.closed)
+
+
+def fails_in_ours(p: Point, *accounts: str) -> bool:
+    """Ours takes no such answer, and tells nobody what it says."""
+    return (asked_for(p, *accounts) and p.c.reply != C_INTERNAL
+            and p.ours.reply == INTERNAL and not p.ours.closed and p.ours.backend == ())
+
+
+def large_answer(p: Point) -> bool:
+    return fails_in_c(p, 'large')
+
+
+def named_backend(p: Point) -> bool:
+    return fails_in_c(p, 'named') and 'resolver' in p.dialogue.server.extra
+
+
+def interim_answer(p: Point) -> bool:
+    return fails_in_c(p, 'interim')
+
+
+def header_name(p: Point) -> bool:
+    return fails_in_c(p, 'underscore')
+
+
+def tab_before_value(p: Point) -> bool:
+    return (asked_for(p, 'tabbed') and p.c.reply == b'-ERR \tOK\r\n' and p.c.backend == ()
+            and p.ours.reply == WELCOME)
+
+
+def no_http(p: Point) -> bool:
+    return fails_in_ours(p, 'nohttp') and p.c.reply == WELCOME
+
+
+def no_colon(p: Point) -> bool:
+    return fails_in_ours(p, 'nocolon') and p.c.reply == WELCOME
+
+
+def refused_and_later(p: Point) -> bool:
+    """The C module asks again instead of telling."""
+    return (p.dialogue.mode == 'lines' and len(p.c.auths) == 2 and p.c.auths[:1] == p.ours.auths
+            and field(p.ours.auths, 'Auth-User') == [b'laterno'] and is_refusal(p.ours.reply))
+
+
+def control_in_status(p: Point) -> bool:
+    return fails_in_ours(p, 'statustab', 'statuscontrol') and has_control(p.c.reply[:-2])
+
+
+def unfit_user(p: Point) -> bool:
+    return fails_in_ours(p, 'usercontrol', 'usernone') and p.c.backend != ()
+
+
+def digest_again(p: Point) -> bool:
+    """Both were told to wait, and the C module has forgotten the digest."""
+    def all_but(auth: tuple[tuple[str, str], ...]) -> list[tuple[str, str]]:
+        return [pair for pair in auth if pair[0] != 'Auth-Pass']
+
+    first, *again = p.c.auths or [()]
+    return (len(again) > 0 and set(field(p.c.auths[1:], 'Auth-Pass')) == {b''}
+            and set(p.ours.auths) == {first} and len(p.ours.auths) > 1
+            and dict(first)['Auth-Method'] in ('apop', 'cram-md5')
+            and all(all_but(each) == all_but(first) for each in again))
 
 
 # The first one that applies is counted.
@@ -269,6 +353,18 @@ DIFFERENCES = [Difference(*each) for each in [
     ('backend-refuses', 'a password that a backend refuses leaves the session, and the code says '
      'why (RFC 3206)', refused_by_backend),
     ('backend-fails', 'so does a backend that fails', failed_backend),
+    ('auth-fails', 'nor is an auth server that fails the end of a session', failed_auth),
+    ('auth-large', 'a head may have 8 KB', large_answer),
+    ('auth-name', 'a backend may be told by its name, where there is a resolver', named_backend),
+    ('auth-interim', 'what is read over before the answer (RFC 9110, section 15.2)', interim_answer),
+    ('auth-names', 'the name of a header is any token (RFC 9110, section 5.6.2)', header_name),
+    ('auth-tab', 'a tab before a value is none of it (RFC 9110, section 5.6.3)', tab_before_value),
+    ('auth-no-http', 'what is no HTTP lets nobody in', no_http),
+    ('auth-line', 'a line without a colon is no header (RFC 9112, section 5)', no_colon),
+    ('auth-refuses', 'a login that is refused is not to be asked for again', refused_and_later),
+    ('auth-status', 'a client is told no control characters', control_in_status),
+    ('auth-user', 'nor is a backend, and no empty login', unfit_user),
+    ('auth-digest', 'a digest is there when the auth server is asked again', digest_again),
     ('stls-user', 'RFC 2595, section 4: STLS is permitted in all of the AUTHORIZATION state',
      stls_after_user),
 ]]

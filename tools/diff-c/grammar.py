@@ -10,6 +10,7 @@ from servers import SERVERS
 NAMES = {b'ann': 40, b'ann@example.org': 8, b'ann b': 2, b'wrong': 25, b'locked': 4, b'gone': 4,
          b'later': 2, b'moved': 4, b'nopass': 2, b'noport': 1, b'noaddr': 1, b'nowhere': 1,
          b'rubbish': 1, b'silent': 1, b'baduser': 2, b'badpass': 3, b'stranger': 2,
+         b'busy': 1, b'strange': 1, b'nothing': 1, b'otheruser': 1, b'folded': 1,
          'ann-jürgen'.encode(): 2, b'ann%40x+y&z': 2, b'ann\xff': 1, b'ann\t': 1, b'': 1}
 PASSWORDS = {b'secret': 30, b'two words': 5, b'p%20q': 3, 'pässword'.encode(): 3, b'trailing ': 2,
              b'c4c9334bac560ecc979e58001b3e22fb': 3, b'*': 2, b'=': 1, b'\x01\x7f\t': 2,
@@ -18,6 +19,7 @@ UNKNOWN = [b'STAT', b'LIST', b'RETR 1', b'DELE 1', b'RSET', b'TOP 1 2', b'UIDL',
            b'HELO x', b'GET / HTTP/1.1', b'', b' ', b'USE', b'USERS ann', b'N0OP', b'*', b'=']
 SERVER_WEIGHTS = {'plain': 3, 'apop': 2, 'digests': 3, 'external': 2, 'all': 6, 'unlisted': 1,
                   'proxied': 3, 'proxied-words': 2,
+                  'headers': 1, 'unix': 1, 'proxy-tcp4': 1, 'real-ip': 1, 'tls-client': 1,
                   'starttls': 2, 'tls-only': 1, 'limits': 2}
 DAMAGE = [b'\0', b'\r', b'\t', b' ', b'\x7f', b'\xe9', b'a', b'']
 # The C module's buffer: what is no longer has to be the same in one segment.

@@ -11,7 +11,6 @@ from typing import Iterator
 from peers import Side
 from servers import SERVERS
 
-
 class Trouble(Exception):
     """What a user can do something about."""
 
@@ -28,25 +27,13 @@ events {{
 mail {{
     server_name mail.example;
     auth_http 127.0.0.1:{auth}/auth;
+    auth_http_header X-Mail all;
     proxy_timeout 20s;
-    ssl_certificate {folder}/cert.pem;
-    ssl_certificate_key {folder}/key.pem;
+    ssl_certificate {folder}/server.pem;
+    ssl_certificate_key {folder}/server.key;
 {servers}
 }}
 '''
-
-
-def make_certificate(folder: Path) -> None:
-    """STLS is not gone through with, but `starttls` wants a certificate."""
-    command = ['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
-               '-nodes', '-days', '2', '-subj', '/CN=mail.example',
-               '-keyout', folder / 'key.pem', '-out', folder / 'cert.pem']
-    try:
-        subprocess.run(command, check=True, capture_output=True, text=True)
-    except FileNotFoundError:
-        raise Trouble('openssl is missing: install it') from None
-    except subprocess.CalledProcessError as error:
-        raise Trouble(f'openssl makes no certificate: {error.stderr}') from None
 
 
 def free_ports(count: int) -> list[int]:
@@ -62,11 +49,13 @@ class Nginx:
         self.folder = folder / side.name
         (self.folder / 'logs').mkdir(parents=True, exist_ok=True)
         side.ports = dict(zip(SERVERS, free_ports(len(SERVERS))))
+        backends = {address: record.port for address, record in side.records.items()}
+        names = {'port': str(side.auth_port), 'socket': str(side.auth_socket),
+                 'folder': str(folder), 'resolver': str(side.resolver_port)}
         conf = CONF.format(
             load=f'load_module {module};' if module else '', auth=side.auth_port, folder=folder,
             servers=''.join(
-                server.conf(side.ports[name], module is not None,
-                            {address: record.port for address, record in side.records.items()})
+                server.conf(side.ports[name], module is not None, backends, names)
                 for name, server in SERVERS.items()))
         (self.folder / 'nginx.conf').write_text(conf)
         (self.folder / 'error.log').write_text('')

@@ -3,33 +3,12 @@ note all they are sent."""
 
 import asyncio
 import re
+import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import quote, unquote_to_bytes
 
-# By account, what the auth server answers with. Whoever is not listed is
-# refused, and nginx closes the connection.
-ACCEPT = 'Auth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: {port}\r\n'
-ANSWERS = {
-    'ann': ACCEPT,
-    'wrong': 'Auth-Status: Invalid login or password\r\nAuth-Wait: 1\r\n',
-    'locked': 'Auth-Status: [SYS/PERM] locked\r\nAuth-Wait: 1\r\nAuth-User: zoe\r\n',
-    'gone': 'Auth-Status: Closed account\r\n',
-    'later': 'Auth-Status: WAIT\r\nAuth-Wait: 1\r\n',
-    'moved': ACCEPT + 'Auth-User: zoe\r\nAuth-Pass: other\r\n',
-    'nopass': ACCEPT,
-    'noport': 'Auth-Status: OK\r\nAuth-Server: 127.0.0.1\r\n',
-    'noaddr': 'Auth-Status: OK\r\nAuth-Server: mail.example\r\nAuth-Port: 110\r\n',
-    # Nothing listens on a discard port.
-    'nowhere': 'Auth-Status: OK\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: 9\r\n',
-    'rubbish': '?: ?\r\n',
-    'silent': '',
-    # Refused by the backend, at the line that the name tells.
-    'baduser': ACCEPT,
-    'badpass': ACCEPT,
-}
-UNKNOWN = 'Auth-Status: Who are you?\r\n'
-# For the backend, where the client has sent none or a digest.
-PASSWORD = 'Auth-Pass: from auth server\r\n'
+import answers
 
 # By account, what a backend answers with: to USER, or to PASS. One of them closes.
 AT_USER = {'baduser': b'-ERR no such user\r\n', 'gone': b''}
@@ -66,6 +45,10 @@ class Side:
     name: str
     ports: dict[str, int] = field(default_factory=dict)
     auth_port: int = 0
+    auth_socket: Path = Path()
+    resolver_port: int = 0
+    # By the name of the certificate that a client has.
+    contexts: dict[str, ssl.SSLContext] = field(default_factory=dict)
     # The plays under way, by the client's address.
     records: dict[str, Record] = field(default_factory=dict)
 
@@ -86,34 +69,39 @@ class Auth(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.request += data
         if self.request.endswith(b'\r\n\r\n'):
-            self.transport.write(self.answer().encode())
+            self.transport.write(self.answer())
             self.transport.close()
 
-    def answer(self) -> str:
-        lines = self.request.decode('latin-1').split('\r\n')[1:-2]
-        fields = tuple((name, value) for name, _, value in (line.partition(': ') for line in lines))
+    def answer(self) -> bytes:
+        fields = parse_request(self.request.decode('latin-1'))
         headers = dict(fields)
         record = self.side.records.get(headers['Client-IP'])
         if record is None:
-            return ''
+            return b''
         if record.proxied:
             user, password = (unquote_to_bytes(headers[name].encode('latin-1'))
                               for name in ('Auth-User', 'Auth-Pass'))
             record.auths.append(presented(user, password, headers['Auth-Method']))
-            return 'HTTP/1.0 200 OK\r\n' + ACCEPT.format(port=record.port) + '\r\n'
-        # The Host field has the port, which is of this run only.
-        record.auths.append(tuple(pair for pair in fields if pair[0] != 'Host'))
+            return answers.answer('ann', record.port, '')
 
+        record.auths.append(fields)
         name = account(headers['Auth-User'])
-        attempts = [auth for auth in record.auths if auth == record.auths[-1]]
-        if name == 'later' and len(attempts) > 1:
-            name = 'ann'
-        answer = ANSWERS.get(name, UNKNOWN)
-        if not answer:
-            return ''
-        if headers['Auth-Method'] != 'plain' and name != 'nopass' and ACCEPT in answer:
-            answer += PASSWORD
-        return 'HTTP/1.0 200 OK\r\n' + answer.format(port=record.port) + '\r\n'
+        attempts = [auth for auth in record.auths if auth == fields]
+        if name in answers.WAITING and len(attempts) > 1:
+            name = answers.WAITING[name]
+        alone = headers['Auth-Method'] == 'plain' or name == 'nopass'
+        return answers.answer(name, record.port, '' if alone else answers.PASSWORD)
+
+
+def parse_request(text: str) -> tuple[tuple[str, str], ...]:
+    """The lines of a request by what stands before and behind the first colon; none of
+    its bytes is lost."""
+    lines = text.removesuffix('\r\n\r\n').split('\r\n')
+    fields = tuple((name, value) for name, _, value in (line.partition(': ') for line in lines[1:]))
+    parsed = (('', lines[0]), *fields)
+    if '\r\n'.join([lines[0], *map(': '.join, fields), '\r\n']) != text:
+        parsed += (('no header somewhere in', text),)
+    return parsed
 
 
 def presented(user: bytes, password: bytes, method: str) -> tuple[tuple[str, str], ...]:
@@ -162,11 +150,14 @@ class Backend(asyncio.Protocol):
         return b'+OK %d bytes\r\n' % len(line)
 
 
-async def serve_auth(side: Side) -> asyncio.Server:
+async def serve_auth(side: Side, folder: Path) -> None:
+    """At a port, and at a socket that a worker of another user can connect to."""
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Auth(side), '127.0.0.1', 0, backlog=1024)
     side.auth_port = server.sockets[0].getsockname()[1]
-    return server
+    side.auth_socket = folder / f'auth-{side.name}'
+    await loop.create_unix_server(lambda: Auth(side), side.auth_socket, backlog=1024)
+    side.auth_socket.chmod(0o666)
 
 
 async def serve_backend(side: Side, address: str) -> asyncio.Server:

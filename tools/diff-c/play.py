@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from client import Client
 from dialogue import Dialogue, Digest, Line, wire
 from peers import Record, Side
+from servers import Server
 
 # The first lines of the replies that go on up to a dot.
 LISTS = (b'+OK Capability list', b'+OK methods supported', b'+OK list follows')
@@ -34,6 +35,11 @@ class Answer:
     backend: tuple[bytes, ...] = ()
 
 
+def proxy_of(address: str, server: Server) -> str:
+    """Where a client of that address comes from."""
+    return address.replace('127.1.', '127.2.') if 'real_ip' in server.extra else address
+
+
 class Play:
     def __init__(self, side: Side, address: str, dialogue: Dialogue) -> None:
         self.side, self.address, self.dialogue = side, address, dialogue
@@ -48,11 +54,15 @@ class Play:
         self.pending = b''
 
     async def run(self) -> list[Answer]:
-        port = self.side.ports[self.dialogue.server.name]
-        host = self.address if self.dialogue.server.proxied else '127.0.0.1'
-        self.client = await Client.connect(host, port, self.address)
+        server = self.dialogue.server
+        host = self.address if server.proxied else '127.0.0.1'
+        self.client = await Client.connect(
+            host, self.side.ports[server.name], proxy_of(self.address, server),
+            self.side.contexts[server.certificate] if server.tls else None)
         try:
             async with asyncio.timeout(PATIENCE):
+                if server.opening:
+                    self.client.transport.write(server.opening(self.address))
                 self.greet(await self.reply())
                 await (self.in_step() if self.dialogue.mode == 'lines' else self.in_one())
         except TimeoutError:
