@@ -12,7 +12,8 @@ endif
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
 	diff-c mutants fuzz-smoke fuzz sanitize valgrind soak bench \
-	dist deb test-dist test-configure test-deb test-rpm test-clients test-auth
+	dist deb test-dist test-configure test-forks test-deb test-rpm test-clients \
+	test-auth
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -97,6 +98,9 @@ test-auth:  ## Log in by auth services on CGI, gunicorn and uvicorn
 
 test-configure: deps  ## Build with nginx's ./configure, as a file and linked in, and run a part of t/
 	tools/test-configure
+
+test-forks: deps  ## Build for the mail core of freenginx and Angie, and run a part of t/
+	tools/test-forks
 
 dist:  ## Make the release tarball, with all crates, of what is committed
 	tools/dist
