@@ -21,7 +21,9 @@ TRAIN = commands('NOOP', batch=2000)
 # is about as long as the C module takes.
 PAIRS = commands('USER ' + 'b' * 100, 'PASS', options=('--refused', AT_ONCE))
 USER_PASS = logins('user-pass')
-# The same where this module logs in at the backend itself.
+# The same where this module keeps connections to the auth server.
+KEPT = logins('user-pass', 'kept')
+# And where it asks none.
 PASSED, REUSING, SHAKING = (logins('user-pass', port) for port in ('passed', 'reusing', 'shaking'))
 TLS_LOGINS = 500
 
@@ -116,6 +118,11 @@ def reused(bench: Bench, side: Side) -> float:
     return cpu(REUSING, TLS_LOGINS)(bench, side) / cpu(SHAKING, TLS_LOGINS)(bench, side)
 
 
+def saved(bench: Bench, side: Side) -> float:
+    """System calls of a login, fewer than with a new connection to the auth server."""
+    return calls(USER_PASS, 20, 400)(bench, side) - calls(KEPT, 20, 400)(bench, side)
+
+
 def tls_memory(bench: Bench, side: Side) -> Soaked:
     return soaked(bench, side, REUSING, 1000, bench.scaled(10_000))
 
@@ -146,6 +153,15 @@ LOGINS = [
     *of_login('EXTERNAL', 'external-initial', ratio(0.55)),
     *of_login('APOP', 'apop', at_most(740)),
     *of_login('CRAM-MD5', 'cram-md5', at_most(1650)),
+]
+
+KEPT_CONNECTIONS = [
+    Figure('CPU per login, connection to the auth server kept', 'µs', ratio(0.80), cpu(KEPT, 1000),
+           timed=True),
+    Figure('System calls per login, connection to the auth server kept', '', NONE, calls(KEPT, 20, 400)),
+    Figure('System calls that this saves', '', Goal(5, at_least=True, slack=0.5), ours(saved), more=True),
+    Figure('Memory per idle connection, connection to the auth server kept', 'B', ratio(1.0, slack=0.01),
+           lambda bench, side: per_connection(bench, side, 10_000, 'kept').greeted),
 ]
 
 BACKEND = [
@@ -201,6 +217,7 @@ FIGURES = [
            lambda bench, side: per_session(bench, side, 500, 'log-in', 'plain')),
     Figure('Bytes per read of a client after its login', 'B', at_least(512),
            lambda bench, side: bytes_a_read(bench, side, 2000), more=True),
+    *KEPT_CONNECTIONS,
     *BACKEND,
     Figure('Size of the stripped module', 'KB', at_most(96), size),
 ]

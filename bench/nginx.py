@@ -46,6 +46,11 @@ mail {{
         ssl_certificate_key ../localhost.pem;
     }}
     server {{
+        listen 127.0.0.1:{kept};
+        protocol pop3;
+        {keepalive}
+    }}
+    server {{
         listen 127.0.0.1:{passed};
         protocol pop3;
         {to_backend}
@@ -71,9 +76,9 @@ TO_TLS = '''
 '''
 
 # A server's port each: as it is, with a challenge in its greeting, in TLS; and with
-# this module, to log in at the backend itself: in plain, and in TLS with sessions
-# that are used again and without.
-PORTS = ('plain', 'challenge', 'tls', 'passed', 'reusing', 'shaking')
+# this module, to keep connections to the auth server, and to do without it, in plain,
+# and in TLS with sessions that are used again and without.
+PORTS = ('plain', 'challenge', 'tls', 'kept', 'passed', 'reusing', 'shaking')
 
 
 class Peers(NamedTuple):
@@ -144,6 +149,7 @@ def configuration(side: Side, peers: Peers, ports: dict[str, int]) -> str:
     tls = TO_TLS.format(peers=peers) if peers.tls else ''
     return CONF.format(
         load_module=ours(f'load_module {side.module};'), max_commands=ours('pop3_max_commands 100000000;'),
+        keepalive=ours('pop3_auth_http_keepalive 8;'),
         to_backend=ours(f'pop3_proxy_pass 127.0.0.1:{peers.backend};'), to_tls=ours(tls),
         no_reuse=ours('pop3_proxy_ssl_session_reuse off;'), peers=peers, **ports)
 

@@ -117,9 +117,12 @@ An instruction is the module's *own* if it is in this module's file, base64 and
 `_login_username`, `_login_password`, `_cram_md5_salt`, `_cram_md5`, `_external`,
 and `ngx_encode_base64*`, `ngx_decode_base64*`. *All* are those of the worker in
 user space. A command is NOOP or CAPA in turn, in the train of 2,000 NOOP alone; a
-login is greeting, login, relaying of QUIT and its reply. With *pop3_proxy_pass* this
-module logs in at the backend itself, and the C module asks its auth server first as
-ever. A backend in TLS is a second worker with this module before the same backend,
+login is greeting, login, relaying of QUIT and its reply. This module asks the auth
+server and speaks with the backend itself, which counts as its own; for the C module
+nginx's auth_http and proxy do it, which do not. A *kept* connection to the auth server
+is `pop3_auth_http_keepalive`, with a server that speaks HTTP/1.1; the C module makes a
+new one for each login. With *pop3_proxy_pass* this module asks no auth server, and the
+C module as ever. A backend in TLS is a second worker with this module before the same backend,
 and is verified; its own processor time does not count. During a login is when the
 backend has PASS and does not answer. Of TLS to clients, each run is the
 median of {sessions} sessions of Python's `ssl`, one after the other.

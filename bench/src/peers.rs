@@ -31,23 +31,53 @@ pub fn serve() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Answers the one request of a connection.
+/// Answers the request of a connection, and those behind it if it is one of HTTP/1.1.
 fn authenticate(mut stream: TcpStream, backend_port: u16) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let Some(request) = read_request(&mut stream)? else { return Ok(()) };
+    answer(&mut stream, &request, backend_port)?;
+
+    if is_kept(&request) {
+        // Nobody else waits for it.
+        thread::spawn(move || -> io::Result<()> {
+            while let Some(request) = read_request(&mut stream)? {
+                answer(&mut stream, &request, backend_port)?;
+            }
+            Ok(())
+        });
+    }
+
+    Ok(())
+}
+
+/// Nothing if there is none.
+fn read_request(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
     let mut request = Vec::new();
     let mut piece = [0; 4096];
     while !request.ends_with(b"\r\n\r\n") {
         let length = stream.read(&mut piece)?;
         if length == 0 {
-            return Ok(());
+            return Ok(None);
         }
         request.extend_from_slice(piece.get(..length).unwrap_or_default());
     }
 
-    write!(
-        stream,
-        "HTTP/1.0 200 OK\r\nAuth-Status: OK\r\nAuth-Server: 127.0.0.1\r\n\
+    Ok(Some(request))
+}
+
+fn answer(stream: &mut TcpStream, request: &[u8], backend_port: u16) -> io::Result<()> {
+    let head = if is_kept(request) { "1.1 200 OK\r\nContent-Length: 0" } else { "1.0 200 OK" };
+    let reply = format!(
+        "HTTP/{head}\r\nAuth-Status: OK\r\nAuth-Server: 127.0.0.1\r\n\
          Auth-Port: {backend_port}\r\nAuth-Pass: correct horse\r\n\r\n"
-    )
+    );
+    stream.write_all(reply.as_bytes())
+}
+
+/// Whether the client of this request keeps the connection.
+fn is_kept(request: &[u8]) -> bool {
+    let line = request.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    line.ends_with(b" HTTP/1.1")
 }
 
 /// Says +OK to whatever comes, until QUIT; nothing to the PASS of a login that is to have
