@@ -27,12 +27,12 @@ impl<M: Authenticator> Login<'_, M> {
     pub fn ask(mut self, address: Address, time: usize) -> Result<(), Self> {
         self.drop_backend();
         match self.open(address) {
-            Some(raw) => self.adopt(raw, address, time),
+            Some(raw) => self.adopt(raw, address, Phase::Connecting, time),
             None => Err(self),
         }
     }
 
-    /// As [`Login::ask`], by a connection that is kept.
+    /// As [`Login::ask`], by a connection that is kept: it takes something at once.
     ///
     /// # Errors
     ///
@@ -40,7 +40,7 @@ impl<M: Authenticator> Login<'_, M> {
     pub fn ask_kept(mut self, kept: Kept, time: usize) -> Result<(), Self> {
         self.drop_backend();
         match kept.take() {
-            Some((raw, address)) => self.adopt(raw, address, time),
+            Some((raw, address)) => self.adopt(raw, address, Phase::Open, time),
             None => Err(self),
         }
     }
@@ -111,6 +111,7 @@ impl<M: Authenticator> Login<'_, M> {
         mut self,
         raw: NonNull<ngx_connection_t>,
         address: Address,
+        phase: Phase,
         time: usize,
     ) -> Result<(), Self> {
         let connection = self.session.connection();
@@ -121,6 +122,9 @@ impl<M: Authenticator> Login<'_, M> {
             return Err(self);
         };
         upstream.connection = raw.as_ptr();
+        upstream.phase = phase;
+        // The request is sent when it takes something.
+        upstream.sending = phase == Phase::Open;
         let time: ngx_msec_t = connection.time_left().min(time);
         let session = connection.session();
         let client = connection.as_ptr();

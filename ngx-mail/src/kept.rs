@@ -89,7 +89,9 @@ impl Kept {
         // the slot is live as long as the configuration, which closes it.
         unsafe {
             let free = self.slots().iter().find(|slot| slot.0.get().is_none());
-            let Some(slot) = free.filter(|_| ngx_exiting == 0 && is_quiet(raw)) else {
+            // What the last read had room for was all that there was.
+            let quiet = (*(*raw).read).ready() == 0 || is_quiet(raw);
+            let Some(slot) = free.filter(|_| ngx_exiting == 0 && quiet) else {
                 return ngx_close_connection(raw);
             };
             let (read, write) = ((*raw).read, (*raw).write);

@@ -187,6 +187,13 @@ impl<'a, M: Authenticator> Login<'a, M> {
 
     /// Waits until the backend has sent something.
     pub fn wait(mut self) {
+        if let Some(upstream) = self.upstream() {
+            upstream.sending = false;
+        }
+        self.listen();
+    }
+
+    fn listen(mut self) {
         let Some(raw) = self.raw() else { return self.session.close() };
         // SAFETY: the connection is live, and its event is.
         let rc = unsafe {
@@ -225,7 +232,7 @@ impl<'a, M: Authenticator> Login<'a, M> {
         }
         // SAFETY: the connection is live, and its event is.
         if unsafe { ngx_handle_write_event((*raw.as_ptr()).write, 0) } == NGX_OK as isize {
-            self.wait();
+            self.listen();
         } else {
             self.session.close();
         }
