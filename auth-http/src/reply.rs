@@ -14,6 +14,7 @@ mod unfit;
 pub use body::Body;
 pub use unfit::Unfit;
 
+use body::Framing;
 use head::{Head, Header, Stop};
 
 /// How long a head may be in bytes, those of 1xx before it included.
@@ -129,8 +130,13 @@ pub fn parse(input: &[u8]) -> Result<Parsed<'_>, Unfit> {
         };
         length = length.saturating_add(head.length);
         if !head.interim() {
-            let answer = Fields::of(head).answer()?;
-            return Ok(Parsed::Complete(Reply { answer, length, body: Body::of(head) }));
+            let (mut fields, mut framing) = (Fields::default(), Framing::default());
+            head.headers().for_each(|header| {
+                fields.take(header);
+                framing.take(header);
+            });
+            let body = framing.body(head.status);
+            return Ok(Parsed::Complete(Reply { answer: fields.answer()?, length, body }));
         }
     }
 }
@@ -149,12 +155,6 @@ struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    fn of(head: Head<'a>) -> Self {
-        let mut fields = Self::default();
-        head.headers().for_each(|header| fields.take(header));
-        fields
-    }
-
     fn take(&mut self, header: Header<'a>) {
         let is = |name| header.is(name);
         let value = header.value;

@@ -1,6 +1,6 @@
 //! Where a reply ends, and so whether its connection may be used again.
 
-use super::head::{Head, Header};
+use super::head::{Header, StatusLine};
 use super::number;
 
 /// What is behind a reply's head.
@@ -29,26 +29,58 @@ impl Body {
             _ => Self::Unknown,
         }
     }
+}
 
-    /// That of a head.
-    pub(super) fn of(head: Head<'_>) -> Self {
-        let Some(status) = head.status else { return Self::Unknown };
-        let named = |name| head.headers().filter(move |header| header.is(name));
-        let says = |token| named("Connection").any(|header| lists(header, token));
-        let kept = !says("close") && (status.http11 || says("keep-alive"));
-        if !kept || status.code == *b"101" || named("Transfer-Encoding").next().is_some() {
-            return Self::Unknown;
+/// What the headers say of it.
+#[derive(Default)]
+pub(super) struct Framing {
+    close: bool,
+    keep_alive: bool,
+    encoded: bool,
+    length: Length,
+}
+
+/// The `Content-Length`.
+#[derive(Clone, Copy, Default)]
+enum Length {
+    #[default]
+    Absent,
+    Given(u64),
+    /// There are several, or it is no number.
+    Unfit,
+}
+
+impl Framing {
+    /// Takes the next header.
+    pub fn take(&mut self, header: Header<'_>) {
+        if header.is("Connection") {
+            self.close |= lists(header, "close");
+            self.keep_alive |= lists(header, "keep-alive");
+        } else if header.is("Transfer-Encoding") {
+            self.encoded = true;
+        } else if header.is("Content-Length") {
+            self.length = match (self.length, number::parse(header.value)) {
+                (Length::Absent, Some(length)) => Length::Given(length),
+                _ => Length::Unfit,
+            };
+        }
+    }
+
+    /// What is behind the head that these were all headers of.
+    pub fn body(&self, status: Option<StatusLine>) -> Body {
+        let Some(status) = status else { return Body::Unknown };
+        let kept = !self.close && (status.http11 || self.keep_alive);
+        if !kept || status.code == *b"101" || self.encoded {
+            return Body::Unknown;
         }
 
-        let mut lengths = named("Content-Length").map(|header| number::parse(header.value));
         let empty = matches!(&status.code, b"204" | b"304");
-        match (lengths.next(), lengths.next()) {
-            (None, None) if empty => Self::Ended,
-            (Some(Some(0)), None) => Self::Ended,
+        match self.length {
+            Length::Absent if empty => Body::Ended,
+            Length::Given(0) => Body::Ended,
             // Such a reply has no body, but the server may err.
-            (Some(Some(_)), None) if empty => Self::Unknown,
-            (Some(Some(length)), None) => Self::Length(length),
-            _ => Self::Unknown,
+            Length::Given(length) if !empty => Body::Length(length),
+            _ => Body::Unknown,
         }
     }
 }

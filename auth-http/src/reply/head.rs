@@ -3,6 +3,8 @@
 //! A line counts when it has ended, and what is wrong is found in the first line that
 //! has it: so it does not depend on how much of the input has come.
 
+use memchr::{memchr, memchr3};
+
 use super::unfit::Unfit;
 
 /// A whole head.
@@ -66,7 +68,9 @@ impl<'a> Head<'a> {
                 let lines = before(lines, left);
                 return Ok(Self { length: before(input, behind).len(), status, lines });
             }
-            Header::parse(text).ok_or(Stop::Unfit(Unfit::Header))?;
+            if !Header::split(text).is_some_and(Header::is_named) {
+                return Err(Stop::Unfit(Unfit::Header));
+            }
             left = behind;
         }
     }
@@ -77,7 +81,7 @@ impl<'a> Head<'a> {
         core::iter::from_fn(move || {
             let Line { text, behind } = Line::split(left).ok()?;
             left = behind;
-            Header::parse(text)
+            Header::split(text)
         })
     }
 
@@ -108,19 +112,24 @@ impl<'a> Header<'a> {
         self.name.eq_ignore_ascii_case(name.as_bytes())
     }
 
-    /// Takes a line. One that goes on with the line before begins with a space, which
-    /// no name does.
-    fn parse(line: &'a [u8]) -> Option<Self> {
-        let mut parts = line.splitn(2, |&byte| byte == b':');
-        let (name, value) = (parts.next()?, parts.next()?);
+    /// Takes a line.
+    fn split(line: &'a [u8]) -> Option<Self> {
+        let (name, value) = line.split_at_checked(memchr(b':', line)?)?;
+        let value = trim(value.strip_prefix(b":")?);
 
-        (!name.is_empty() && name.iter().all(is_token)).then_some(Self { name, value: trim(value) })
+        Some(Self { name, value })
+    }
+
+    /// Whether it has a name. A line that goes on with the one before begins with a space,
+    /// which no name does.
+    fn is_named(self) -> bool {
+        !self.name.is_empty() && self.name.iter().all(is_token)
     }
 }
 
 impl<'a> Line<'a> {
     fn split(input: &'a [u8]) -> Result<Self, Stop> {
-        let at = input.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));
+        let at = memchr3(b'\r', b'\n', 0, input);
         let (text, end) = at.and_then(|at| input.split_at_checked(at)).ok_or(Stop::Incomplete)?;
 
         match end {
@@ -132,8 +141,9 @@ impl<'a> Line<'a> {
 }
 
 /// Whether a name may hold it (RFC 9110, section 5.6.2).
-fn is_token(byte: &u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte)
+const fn is_token(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(byte, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~')
 }
 
 /// `text` without its end.
