@@ -13,6 +13,7 @@ use Test::More;
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
 
 use Test::Nginx;
+use POP3Auth;
 use POP3Session;
 use POP3Proxy;
 use POP3Servers;
@@ -24,6 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $login = 'test@example.com';
+my $long = 'x' x 6000;
 
 my ($t, $dir);
 
@@ -37,12 +39,13 @@ my %check = (
 			&& oauth('token-of-bob') eq '-ERR [AUTH] Invalid login or password'
 			&& oauth('token-of-alice') eq 'mail';
 	},
+	'auth-tls' => sub {
+		return logs_in(session(8110))
+			&& (connections_take())[-1]{tls}{sni} eq 'localhost';
+	},
 	'balancer' => sub {
 		my $s = session(8110, "PROXY TCP4 192.0.2.9 192.0.2.1 1234 110\x0d\x0a");
 		return logs_in($s) && (auth_requests($t))[-1]{'Client-IP'} eq '192.0.2.9';
-	},
-	'backend-tls' => sub {
-		return logs_in(session(8110), 'nobody@backend');
 	},
 	'client-certificate' => sub {
 		return logs_in(tls_session())
@@ -55,6 +58,10 @@ my %check = (
 		my $s = session(8110);
 		return (grep { command($s, 'STAT') =~ /^-ERR/ } 1 .. 3) == 3
 			&& closed($s) && logs_in(session(8110));
+	},
+	'oauth' => sub {
+		return oauth($long) eq '+OK with a token'
+			&& logs_in(tls_session());
 	},
 	'proxy-protocol' => sub {
 		return logs_in(session(8110))
@@ -92,7 +99,7 @@ my @documents = ('../README.md', glob '../docs/*.md');
 
 plan(skip_all => 'no examples') unless @examples;
 
-$t = Test::Nginx->new()->has(qw/mail mail_ssl stream stream_ssl/)
+$t = Test::Nginx->new()->has(qw/mail mail_ssl/)
 	->has_daemon('openssl')->plan(2 * @examples + @documents + 1);
 
 $dir = $t->testdir();
@@ -100,8 +107,14 @@ $dir = $t->testdir();
 create_certificate($t, $_) for 'localhost', $login;
 start_daemons($t);
 $t->run_daemon('../examples/auth-service.py', port(8081), port(8111));
-start_backends($t,
-	8997 => { greeting => '+OK [XCLIENT] ready', tls => { ssl => 1 } });
+start_backends($t, 8997 => {
+	greeting => '+OK [XCLIENT] ready',
+	tls      => { ssl => 1 },
+	AUTH     => '+',
+	uc bearer($long) => '+OK with a token',
+});
+start_auth($t, 8280 => { reply => http('1.0 200 OK', 'Auth-Status: OK',
+	'Auth-Server: 127.0.0.1', 'Auth-Port: ' . port(8997)) });
 
 ###############################################################################
 
@@ -131,21 +144,19 @@ for my $document (@documents) {
 
 ###############################################################################
 
-# An example with ports, files and addresses of the test, and with the TLS backend
-# of its stream{}.
+# An example with ports, files and addresses of the test.
 
 sub wrapped {
 	my ($example) = @_;
-	my $backend = $example =~ /pop3_proxy_ssl /
-		? 'localhost:%%PORT_8997%%' : '127.0.0.1:8111';
+	my $tls = $example =~ /pop3_proxy_ssl /;
+	my $backend = $tls ? 'localhost:%%PORT_8997%%' : '127.0.0.1:8111';
 
 	for ($example) {
 		s/(pop3_proxy_pass\s+)backend\.example\.com(?=;)/$1$backend/;
 		s/(listen\s+)110\b/${1}127.0.0.1:8110/;
 		s/(listen\s+)995\b/${1}127.0.0.1:8995/;
-		s/127\.0\.0\.1:1110/127.0.0.1:8119/;
+		s/127\.0\.0\.1:8080/127.0.0.1:8280/ if $tls;
 		s/127\.0\.0\.1:9000/127.0.0.1:8081/;
-		s/backend\.example\.com:995/127.0.0.1:8996/;
 		s/backend\.example\.com/localhost/g;
 		s{/etc/ssl/\S+/users-ca\.pem}{%%TESTDIR%%/$login.crt};
 		s{/etc/ssl/\S+/\S+\.key}{%%TESTDIR%%/localhost.key}g;
@@ -153,11 +164,6 @@ sub wrapped {
 		s{/var/log/nginx/}{%%TESTDIR%%/};
 		s{192\.0\.2\.0/24}{127.0.0.1};
 	}
-
-	my $tls = 'server { listen 127.0.0.1:8996 ssl; proxy_pass 127.0.0.1:8111;
-		ssl_certificate %%TESTDIR%%/localhost.crt;
-		ssl_certificate_key %%TESTDIR%%/localhost.key; }';
-	$example =~ s/^stream \{/stream {\n$tls/m;
 
 	return "%%TEST_GLOBALS%%\ndaemon off;\nevents {\n}\n$example";
 }
@@ -237,12 +243,17 @@ sub oauth {
 	my ($token) = @_;
 
 	my $s = tls_session();
-	my $reply = command($s, 'AUTH OAUTHBEARER '
-		. b64("n,a=alice\@example.com,\x01auth=Bearer $token\x01\x01"));
+	my $reply = command($s, 'AUTH OAUTHBEARER ' . bearer($token));
 
 	return command($s, 'AQ==') if $reply =~ /^\+ /;
 
 	return has_mail($s, 'NOOP') ? 'mail' : $reply;
+}
+
+sub bearer {
+	my ($token) = @_;
+
+	return b64("n,a=alice\@example.com,\x01auth=Bearer $token\x01\x01");
 }
 
 ###############################################################################
