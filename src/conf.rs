@@ -39,7 +39,7 @@ pub struct ServerConf {
     /// What the server allows.
     pub policy: Policy,
     replies: Replies,
-    /// Where logins go, if the auth server is not to say it.
+    /// Where logins go, or who says it.
     pub backend: Option<Backend>,
 }
 

@@ -1,5 +1,5 @@
-//! A login at a backend that a module makes itself, in place of the mail core's
-//! dialogue.
+//! A login that a module makes itself, in place of the mail core: at an auth server if one
+//! is to be asked, and at a backend.
 
 use core::ptr::NonNull;
 
@@ -52,7 +52,7 @@ pub trait Authenticator: Handler {
     fn awake(login: Login<'_, Self>);
 }
 
-/// A session whose login at a backend is under way. Until that is over nobody reads
+/// A session whose login is under way. Until that is over nobody reads
 /// what the client sends; a client that resets its connection ends the session.
 pub struct Login<'a, M> {
     pub(crate) session: Session<'a, M>,
