@@ -127,7 +127,8 @@ fn try_read(
         && OAuth::of(method).is_some()
         && !is_error(text)
     {
-        server.log_error(c"sent invalid Auth-Error-SASL", text);
+        // Without the text: it may repeat the token, and hold any control character.
+        server.log_error(c"sent invalid Auth-Error-SASL", b"");
     }
 
     Ok(Next::Answered(outcome(client, &reply.answer, method)?, reusable))
