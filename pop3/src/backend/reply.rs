@@ -102,7 +102,7 @@ impl Status {
 }
 
 impl Broken {
-    /// What the error log says of the backend.
+    /// What the error log says that the backend did.
     pub const fn log_text(self) -> &'static CStr {
         match self {
             Self::NoReply => c"sent invalid response",
