@@ -23,8 +23,6 @@ extern ngx_module_t ngx_mail_module;
 extern ngx_module_t ngx_mail_auth_http_module;
 extern ngx_module_t ngx_mail_proxy_module;
 enum {
-    NGX_RS_WRITE_EVENT = NGX_WRITE_EVENT,
-    NGX_RS_CLEAR_EVENT = NGX_CLEAR_EVENT,
     NGX_RS_ALIGNMENT = NGX_ALIGNMENT,
     NGX_RS_INADDR_NONE = INADDR_NONE,
     NGX_RS_SOCKADDR_STRLEN = NGX_SOCKADDR_STRLEN

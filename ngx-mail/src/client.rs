@@ -50,10 +50,6 @@ pub trait Client: Sized {
     /// Whether there may be something to read.
     fn ready(&self) -> bool;
 
-    /// Tells nginx that there may be something to read: what a module holds already
-    /// raises no event.
-    fn set_ready(&mut self);
-
     /// Reads from the client (`recv` of ngx_connection_t).
     ///
     /// # Errors

@@ -179,11 +179,6 @@ impl<M: Registered> Client for Connection<'_, M> {
         unsafe { (*self.read()).ready() != 0 }
     }
 
-    fn set_ready(&mut self) {
-        // SAFETY: the invariant.
-        unsafe { (*self.read()).set_ready(1) };
-    }
-
     #[inline(always)]
     fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
         // SAFETY: the invariant.

@@ -115,10 +115,13 @@ impl<'a, M: Registered> Session<'a, M> {
 
     /// Has the read handler called when the present event is done, whether
     /// nginx knows of input or not: after a TLS handshake it does not.
-    pub fn read_soon(mut self) {
-        self.connection.set_ready();
+    pub fn read_soon(self) {
         // SAFETY: as in read_next_round().
-        unsafe { ngx_post_event(self.connection.read(), &raw mut ngx_posted_events) };
+        unsafe {
+            let read = self.connection.read();
+            (*read).set_ready(1);
+            ngx_post_event(read, &raw mut ngx_posted_events);
+        }
         self.wait_for_input();
     }
 
@@ -138,7 +141,6 @@ impl<'a, M: Registered> Session<'a, M> {
             // The reply to the login need not be the first one, and what is relayed
             // behind it is not.
             || self.connection.send_without_delay().is_err()
-            || self.connection.drop_write_interest().is_err()
         {
             self.close();
             return None;

@@ -1,13 +1,8 @@
 //! What nginx waits for with a client, and for how long.
 
-use nginx_sys::{
-    NGX_ETIMEDOUT, NGX_OK, NGX_USE_CLEAR_EVENT, ngx_add_timer, ngx_current_msec, ngx_del_timer,
-    ngx_event_actions, ngx_event_flags, ngx_msec_t,
-};
+use nginx_sys::{NGX_ETIMEDOUT, ngx_add_timer, ngx_current_msec, ngx_del_timer, ngx_msec_t};
 
-use crate::bindings::{NGX_RS_CLEAR_EVENT, NGX_RS_WRITE_EVENT};
 use crate::connection::Connection;
-use crate::error::Fault;
 use crate::registered::Registered;
 
 impl<M: Registered> Connection<'_, M> {
@@ -63,27 +58,6 @@ impl<M: Registered> Connection<'_, M> {
             if (*write).timer_set() != 0 {
                 ngx_del_timer(write);
             }
-        }
-    }
-
-    /// No longer waits until the client takes output, once that has gone: such an
-    /// event, which epoll reports together with any other of the client, would have
-    /// nginx send the reply to a login that failed before Auth-Wait is over.
-    pub(crate) fn drop_write_interest(&mut self) -> Result<(), Fault> {
-        // SAFETY: the invariant; nginx sets the actions before it has sessions.
-        unsafe {
-            let write = (*self.as_ptr()).write;
-            if (*write).active() == 0 {
-                return Ok(());
-            }
-            // As in ngx_handle_write_event(): what remains of the connection's
-            // registration is edge-triggered as before.
-            let clear = ngx_event_flags & NGX_USE_CLEAR_EVENT as usize != 0;
-            let flags = if clear { NGX_RS_CLEAR_EVENT as usize } else { 0 };
-            let rc = ngx_event_actions
-                .del
-                .map_or(NGX_OK as isize, |del| del(write, NGX_RS_WRITE_EVENT as isize, flags));
-            if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
         }
     }
 }

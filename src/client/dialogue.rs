@@ -81,20 +81,9 @@ fn take_up(mut client: impl Client, conf: &ServerConf, state: &mut State) -> Res
 /// There is no memory.
 pub fn hand_on(client: &mut impl Client, state: &mut State) -> Result<(), NoMemory> {
     match state.kept.undone.take() {
-        Some(Undone { input: Some(input), .. }) => put_ahead(client, &input),
+        Some(Undone { input: Some(input), .. }) => client.put_ahead(input.as_slice()),
         _ => Ok(()),
     }
-}
-
-#[cold]
-#[inline(never)]
-fn put_ahead(client: &mut impl Client, input: &Bytes) -> Result<(), NoMemory> {
-    client.put_ahead(input.as_slice())?;
-    // Or nobody would call for it after a login that fails, if its reply
-    // has gone before Auth-Wait is over (ngx_mail_auth_sleep_handler()).
-    client.set_ready();
-
-    Ok(())
 }
 
 /// Tells the client that its login has failed, with this reply. The session goes on

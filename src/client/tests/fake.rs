@@ -220,10 +220,6 @@ impl Client for &mut Fake {
         self.ready
     }
 
-    fn set_ready(&mut self) {
-        self.ready = true;
-    }
-
     fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
         match self.input.pop_front() {
             Some(Input::Bytes(bytes)) => {
