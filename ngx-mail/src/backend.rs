@@ -95,6 +95,16 @@ impl<'a, M: Registered> Connected<'a, M> {
         self.client.error_log().failure(errno, self.subject(), how, b"");
     }
 
+    /// Logs at level error that the server cannot be connected to, with the error of the
+    /// call.
+    pub(crate) fn log_unconnected(&self, errno: c_int) {
+        let subject = match self.subject() {
+            Subject::Upstream => Subject::Connecting,
+            subject => subject,
+        };
+        self.client.error_log().failure(errno, subject, c"connect() failed", b"");
+    }
+
     fn subject(&self) -> Subject<'_> {
         match self.purpose {
             Purpose::Backend => Subject::Upstream,

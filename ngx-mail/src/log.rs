@@ -14,6 +14,8 @@ use nginx_sys::{
 pub(crate) enum Subject<'a> {
     /// The backend: its address is in each line of the session's.
     Upstream,
+    /// The backend, by what the session is said to do.
+    Connecting,
     /// An auth server, by its address.
     AuthServer(&'a [u8]),
 }
@@ -60,9 +62,11 @@ impl<'a> Log<'a> {
     /// is not 0; its own words are in quotes, and must not be able to forge a line.
     pub(crate) fn failure(self, errno: c_int, server: Subject<'_>, how: &CStr, words: &[u8]) {
         let (subject, name) = match server {
-            Subject::Upstream => (c"upstream", &[][..]),
+            Subject::Connecting => (c"", &[][..]),
+            Subject::Upstream => (c"upstream ", &[][..]),
             Subject::AuthServer(name) => (c"auth http server ", name),
         };
+        let joint = if name.is_empty() { c"" } else { c" " };
         let words = Words::of(words);
         let words = words.as_bytes();
         let (before, after) = if words.is_empty() { (c"", c"") } else { (c": \"", c"\"") };
@@ -74,10 +78,11 @@ impl<'a> Log<'a> {
                     NGX_LOG_ERR as usize,
                     self.as_ptr(),
                     errno,
-                    c"%s%*s %s%s%*s%s".as_ptr(),
+                    c"%s%*s%s%s%s%*s%s".as_ptr(),
                     subject.as_ptr(),
                     name.len(),
                     name.as_ptr(),
+                    joint.as_ptr(),
                     how.as_ptr(),
                     before.as_ptr(),
                     words.len(),

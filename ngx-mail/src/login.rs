@@ -335,7 +335,7 @@ fn connecting<M: Authenticator>(mut login: Login<'_, M>) {
     };
     if error != 0 {
         if let (Some(server), ..) = login.parts() {
-            server.log_failure(error, c"connect() failed");
+            server.log_unconnected(error);
         }
         return login.failed();
     }
