@@ -205,7 +205,7 @@ fn decimal_header(name: &[u8], number: u64, put: &mut impl FnMut(&[u8])) {
 /// Writes `%XX` for control characters, spaces and `%`; DEL and what is not ASCII stand
 /// for themselves.
 fn escape(mut text: &[u8], put: &mut impl FnMut(&[u8])) {
-    let unfit = |byte: &u8| matches!(byte, 0..=b' ' | b'%');
+    let unfit = |&byte: &u8| is_escaped(byte);
 
     while let Some((plain, [byte, behind @ ..])) =
         text.iter().position(unfit).and_then(|at| text.split_at_checked(at))
@@ -215,6 +215,28 @@ fn escape(mut text: &[u8], put: &mut impl FnMut(&[u8])) {
         text = behind;
     }
     put(text);
+}
+
+/// Whether a text holds this one in the form in which a request has it.
+pub fn is_escaped_in(secret: &[u8], text: &[u8]) -> bool {
+    let escaped = || {
+        secret.iter().flat_map(|&byte| {
+            let escapes = is_escaped(byte);
+            let bytes =
+                [if escapes { b'%' } else { byte }, hex_digit(byte >> 4), hex_digit(byte & 0x0f)];
+            bytes.into_iter().take(if escapes { 3 } else { 1 })
+        })
+    };
+    let begins = |at: usize| {
+        let mut rest = text.get(at..).unwrap_or_default().iter();
+        escaped().all(|byte| rest.next() == Some(&byte))
+    };
+
+    !secret.is_empty() && (0..text.len()).any(begins)
+}
+
+const fn is_escaped(byte: u8) -> bool {
+    matches!(byte, 0..=b' ' | b'%')
 }
 
 /// That of a number below 16.

@@ -9,7 +9,7 @@
 )]
 
 use auth_http::Method;
-use auth_http::request::{ProxyProtocol, Request, Ssl, Version, header};
+use auth_http::request::{ProxyProtocol, Request, Ssl, Version, header, is_escaped_in};
 use proptest::prelude::*;
 
 const BOB: Request<'_> = Request {
@@ -244,5 +244,22 @@ proptest! {
             let decimal = number.to_string();
             prop_assert_eq!(value(&request, name).unwrap(), decimal.as_bytes());
         }
+    }
+}
+
+#[test]
+fn an_escaped_text_is_found() {
+    for (secret, text, found) in [
+        ("secret", "no secret here", true),
+        ("a b", "pass=a%20b is wrong", true),
+        ("100 %", "100%20%25", true),
+        ("\x01", "%01", true),
+        ("a b", "a b", false),
+        ("a b", "a%20", false),
+        ("a b", "a%2", false),
+        ("secret", "", false),
+        ("", "text", false),
+    ] {
+        assert_eq!(is_escaped_in(secret.as_bytes(), text.as_bytes()), found, "{secret:?} {text:?}");
     }
 }

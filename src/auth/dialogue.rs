@@ -2,6 +2,7 @@
 
 use core::ffi::CStr;
 
+use auth_http::request::is_escaped_in;
 use auth_http::{Answer, Body, Parsed, Reply, reply};
 use ngx_mail::attempt::Attempt;
 use ngx_mail::backend::Backend;
@@ -186,12 +187,14 @@ fn refusal(
     let text = refused.text;
     // There may be auth servers that repeat the password.
     let secret = client.attempt().map_or(&[][..], Attempt::secret);
-    let words = if Secret::new(secret).is_in(text) { b"" } else { text };
+    let repeated = Secret::new(secret).is_in(text) || is_escaped_in(secret, text);
+    let words = if repeated { b"" } else { text };
     client.log_words(c"client login failed", words);
 
     let code = ResponseCode::split(text).0;
     let reply = gather(client, |put| ResponseCode::write_text(text, put))?;
-    let refusal = Refusal::new(client, method, code, refused.challenge, reply)?;
+    let error = refused.challenge.filter(|error| is_error(error));
+    let refusal = Refusal::new(client, method, code, error, reply)?;
 
     Ok(Refusal { last: refused.wait.is_none(), ..refusal })
 }

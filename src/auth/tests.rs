@@ -226,8 +226,13 @@ fn refusals_have_a_code_and_a_time() {
 
 #[test]
 fn a_refusal_is_logged_without_the_password() {
-    for (status, logged) in [("bad user", "bad user"), ("\"tanstaaf\" is wrong", "")] {
+    for (password, status, logged) in [
+        ("tanstaaf", "bad user", "bad user"),
+        ("tanstaaf", "\"tanstaaf\" is wrong", ""),
+        ("100 %", "100%20%25 is wrong", ""),
+    ] {
         let mut play = Play::asked(false);
+        play.client.attempt = Some(Attempt::new(b"bob", password.as_bytes()).unwrap());
         play.gives(&format!("HTTP/1.0 200 OK\r\nAuth-Status: {status}\r\n\r\n"));
         assert_eq!(play.logged(), [format!("client login failed {logged}")]);
     }
@@ -240,12 +245,13 @@ fn rfc_7628_a_token_is_refused_with_a_challenge() {
         ("Auth-Status: no", ours, "-ERR [AUTH] no"),
         ("Auth-Status: no\r\nAuth-Error-SASL: e30=", "+ e30=\r\n", "-ERR [AUTH] no"),
         ("Auth-Status: [SYS/TEMP] no", "", "-ERR [SYS/TEMP] no"),
+        ("Auth-Status: [SYS/TEMP] no\r\nAuth-Error-SASL: {}", "", "-ERR [SYS/TEMP] no"),
         ("Auth-Status: [SYS/TEMP] no\r\nAuth-Error-SASL: e30=", "+ e30=\r\n", "-ERR [SYS/TEMP] no"),
     ] {
         let mut play = Play { method: Method::Oauthbearer, ..Play::asked(false) };
         let next = play.gives(&format!("HTTP/1.0 200 OK\r\n{headers}\r\n\r\n"));
         assert_eq!(told(&next), format!("{challenge}{reply}\r\nNone"));
-        assert_eq!(play.logged().len(), 1);
+        assert!(play.logged().iter().any(|line| line.starts_with("client login failed ")));
     }
 
     let mut play = Play { method: Method::Oauthbearer, ..Play::asked(false) };
