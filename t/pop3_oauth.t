@@ -302,6 +302,8 @@ my $ahead = session(8110);
 segment($ahead, join "\x0d\x0a", 'AUTH XOAUTH2 ' . message('XOAUTH2', 'stays'),
 	'NOOP', 'AUTH OAUTHBEARER', message('OAUTHBEARER', 'token'), 'STAT', '');
 
+ok(!$ahead->can_read(0.2), 'the challenge comes after Auth-Wait');
+
 # what "timeout" ends
 
 my $late = session(8130);
@@ -309,8 +311,6 @@ my $unanswered = session(8130);
 
 $late->send('AUTH XOAUTH2 ' . message('XOAUTH2', 'late'));
 like(auth($unanswered, 'XOAUTH2', 'ends'), qr/^\+ /, 'timeout - challenge');
-
-ok(!$ahead->can_read(0.3), 'the challenge comes after Auth-Wait');
 
 for (@stay) {
 	my ($number, $mechanism, $login, $expected, $answer, $text, $s) = @$_;
