@@ -75,10 +75,15 @@ impl Learnt {
         Some(NonNull::from(&mut block.address))
     }
 
-    /// What its certificate has to name.
+    /// What its certificate has to name: a name without the dot that may stand at its end
+    /// in DNS (RFC 6066, section 3).
     pub fn server_name(&self) -> ServerName<'_> {
         let name = self.name.as_slice();
-        if self.is_name { ServerName::Name(name) } else { ServerName::Address(name) }
+        if self.is_name {
+            ServerName::Name(name.strip_suffix(b".").unwrap_or(name))
+        } else {
+            ServerName::Address(name)
+        }
     }
 
     /// Takes a copy of an address, with the port, if there is room for it.

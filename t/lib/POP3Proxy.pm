@@ -307,13 +307,22 @@ sub gone {
 	});
 }
 
-# The worker of a configuration with one worker.
+# The worker of a configuration with one worker, which comes behind the pid file.
 
 sub worker_pid {
 	my ($t) = @_;
 
 	my ($master) = $t->read_file('nginx.pid') =~ /(\d+)/
 		or die "nginx does not run\n";
+	my $pid;
+
+	wait_until(sub { $pid = _child_of($master) }) or die "nginx has no worker\n";
+
+	return $pid;
+}
+
+sub _child_of {
+	my ($master) = @_;
 
 	for my $stat (glob '/proc/[0-9]*/stat') {
 		open my $fh, '<', $stat or next;    # gone meanwhile
@@ -323,7 +332,7 @@ sub worker_pid {
 		return $pid if defined $parent && $parent == $master;
 	}
 
-	die "nginx has no worker\n";
+	return undef;
 }
 
 # How many descriptors the worker has open.
