@@ -27,7 +27,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl --with-debug/)
-	->has_daemon('openssl')->plan(201);
+	->has_daemon('openssl')->plan(203);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -119,6 +119,7 @@ start_dns($t, '127.0.0.2:8253',
 	'two.test'    => ['127.0.0.3', '127.0.0.1'],
 	'second.test' => ['127.0.0.2', '127.0.0.1'],
 	'down.test'   => ['127.0.0.3', '127.0.0.4'],
+	'many.test'   => [map { "127.0.1.$_" } 1 .. 30],
 	'alias.test'  => ['target.test', '127.0.0.1'],
 	'far.test'    => ['one.test'],
 	'loop.test'   => ['loop.test'],
@@ -225,6 +226,10 @@ is(login($s, 'secret', 'down.test-8211'), $unavailable, 'none is there - reply')
 is(scalar errors_take($t, 2), 2, 'none is there - error lines');
 is(login($s, 'secret', 'one.test-8211'), $welcome, 'none is there - next login');
 
+is(login(session(8110), 'secret', 'many.test-8211'), $unavailable,
+	'many are down - reply');
+is(scalar errors_take($t, 8), 8, 'many are down - not all are tried');
+
 # names that cannot be looked up
 
 fails(8110, 'NXDOMAIN', 'nobody.test-8211',
@@ -251,7 +256,7 @@ for my $name ('one..test', '-one.test', 'one.test-', '.', 'one test', 'one.test:
 		qr/auth http server \S+ sent invalid (?:server address|Auth-Server)/, $internal);
 }
 
-is_deeply([grep { !/^A (?:down|nobody|fails|empty|six|silent|loop)\.test$/ }
+is_deeply([grep { !/^A (?:down|many|nobody|fails|empty|six|silent|loop)\.test$/ }
 	dns_take()], [], 'none of those is asked for');
 
 is(login(session(8150), 'secret', 'six.test-8215'), '+OK logged in to v6', 'IPv6');
