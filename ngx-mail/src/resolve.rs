@@ -1,11 +1,12 @@
 //! Looking for the backend that a session was told of, by the resolver of the
 //! configuration.
 
-use core::ptr;
+use core::ffi::CStr;
+use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_OK, ngx_resolve_name, ngx_resolve_start, ngx_resolver_ctx_t, ngx_resolver_strerror,
-    ngx_str_t,
+    NGX_OK, NGX_RESOLVE_TIMEDOUT, ngx_resolve_name, ngx_resolve_start, ngx_resolver_ctx_t,
+    ngx_resolver_strerror, ngx_str_t,
 };
 
 use crate::bindings::ngx_mail_session_t;
@@ -13,6 +14,7 @@ use crate::client::Client;
 use crate::error::NoMemory;
 use crate::heap::Boxed;
 use crate::learnt::Learnt;
+use crate::log::Log;
 use crate::login::{Authenticator, Login};
 use crate::place::Place;
 use crate::session::Session;
@@ -74,6 +76,7 @@ impl<M: Authenticator> Login<'_, M> {
         let session = connection.session();
         let time_left = connection.time_left();
         let conf = connection.core_conf();
+        let log = connection.error_log().as_ptr();
         let Some(learnt) = connection.shown().learnt.as_mut() else { return Err(self) };
         let name = &mut learnt.name;
         let name = ngx_str_t { data: name.as_mut_ptr(), len: name.as_slice().len() };
@@ -85,6 +88,11 @@ impl<M: Authenticator> Login<'_, M> {
             if resolver.is_null() {
                 return Err(self);
             }
+            if time_left == 0 {
+                let log = Log::from_raw(NonNull::new_unchecked(log));
+                log_unresolved(log, learnt, NGX_RESOLVE_TIMEDOUT as isize);
+                return Err(self);
+            }
             let query = ngx_resolve_start(resolver, ptr::null_mut());
             if query.is_null() || query == NO_RESOLVER {
                 return Err(self);
@@ -92,7 +100,11 @@ impl<M: Authenticator> Login<'_, M> {
             (*query).name = name;
             (*query).handler = Some(resolved::<M>);
             (*query).data = session.cast();
-            (*query).timeout = (*conf).resolver_timeout.min(time_left);
+            // Of 0 nginx makes no time at all.
+            (*query).timeout = match (*conf).resolver_timeout {
+                0 => time_left,
+                time => time.min(time_left),
+            };
             learnt.query = query;
             if ngx_resolve_name(query) == NGX_OK as isize {
                 return Ok(());
@@ -103,6 +115,13 @@ impl<M: Authenticator> Login<'_, M> {
         }
         Err(self)
     }
+}
+
+/// Logs why a name has no address, by nginx's number for that.
+fn log_unresolved(log: Log<'_>, learnt: &Learnt, state: isize) {
+    // SAFETY: nginx has a text that stays for each number.
+    let reason = unsafe { CStr::from_ptr(ngx_resolver_strerror(state)) };
+    log.unresolved(learnt.name.as_slice(), state, reason);
 }
 
 /// The handler of a name that was looked up.
@@ -123,9 +142,7 @@ unsafe extern "C" fn resolved<M: Authenticator>(query: *mut ngx_resolver_ctx_t) 
                 added = added.and(learnt.add((*found).sockaddr, (*found).socklen));
             }
         } else {
-            let reason = core::ffi::CStr::from_ptr(ngx_resolver_strerror(state));
-            let log = login.session.connection().error_log();
-            log.unresolved(learnt.name.as_slice(), state, reason);
+            log_unresolved(login.session.connection().error_log(), learnt, state);
         }
         learnt.end_query();
         let found = login.session.connection().logged(added).is_ok() && learnt.count() > 0;
