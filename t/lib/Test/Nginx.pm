@@ -134,6 +134,7 @@ sub run {
 	}
 
 	$self->waitforfile("$dir/nginx.pid", $pid)
+		&& _wait($WAIT, sub { return -s "$dir/nginx.pid" })
 		or die "Can't start nginx";
 
 	$self->{started} = 1;
