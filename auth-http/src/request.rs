@@ -217,22 +217,20 @@ fn escape(mut text: &[u8], put: &mut impl FnMut(&[u8])) {
     put(text);
 }
 
-/// Whether a text holds this one in the form in which a request has it.
+/// Whether a text holds a secret in the form in which a request has it, or so much of that
+/// that it is no accident.
 pub fn is_escaped_in(secret: &[u8], text: &[u8]) -> bool {
-    let escaped = || {
-        secret.iter().flat_map(|&byte| {
-            let escapes = is_escaped(byte);
-            let bytes =
-                [if escapes { b'%' } else { byte }, hex_digit(byte >> 4), hex_digit(byte & 0x0f)];
-            bytes.into_iter().take(if escapes { 3 } else { 1 })
-        })
-    };
-    let begins = |at: usize| {
-        let mut rest = text.get(at..).unwrap_or_default().iter();
-        escaped().all(|byte| rest.next() == Some(&byte))
-    };
+    const ENOUGH: usize = 16;
 
-    !secret.is_empty() && (0..text.len()).any(begins)
+    let mut room = [0; ENOUGH];
+    let mut places = room.iter_mut();
+    escape(secret, &mut |piece| {
+        piece.iter().zip(&mut places).for_each(|(from, to)| *to = *from);
+    });
+    let length = ENOUGH.saturating_sub(places.len());
+    let head = room.get(..length).unwrap_or_default();
+
+    !head.is_empty() && text.windows(head.len()).any(|window| window == head)
 }
 
 const fn is_escaped(byte: u8) -> bool {

@@ -259,6 +259,8 @@ fn an_escaped_text_is_found() {
         ("a b", "a%2", false),
         ("secret", "", false),
         ("", "text", false),
+        ("a longer one: 16 bytes are enough", "a%20longer%20one", true),
+        ("a longer one: 15 bytes are not", "a%20longer%20on", false),
     ] {
         assert_eq!(is_escaped_in(secret.as_bytes(), text.as_bytes()), found, "{secret:?} {text:?}");
     }

@@ -27,11 +27,10 @@ pub struct Credentials<'s> {
 }
 
 impl Credentials<'_> {
-    /// Whether a text holds the password, or the token in either of its forms: there are
+    /// Whether a text may hold the password, or any part or form of the token: there are
     /// backends that repeat what they refuse.
-    fn are_in(&self, text: &[u8]) -> bool {
-        let repeated = |mechanism: OAuth| mechanism.is_repeated(text);
-        self.secret.is_in(text) || OAuth::of(self.method).is_some_and(repeated)
+    fn may_be_in(&self, text: &[u8]) -> bool {
+        OAuth::of(self.method).is_some() || self.secret.is_in(text)
     }
 }
 
@@ -93,7 +92,7 @@ fn read(
         Step::StartTls => Next::StartTls,
         Step::LoggedIn(line) => Next::Relay(client.copy(line)?),
         Step::Refused(code, text) => {
-            let words = if credentials.are_in(text) { b"" } else { text };
+            let words = if credentials.may_be_in(text) { b"" } else { text };
             client.log_words(c"upstream refused login", words);
             let text = if backend.passes_error_message() { text } else { b"" };
             let error = state.challenge.as_ref().map(Bytes::as_slice);
