@@ -70,7 +70,7 @@ pub struct Route<'a> {
 /// Why a login is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal<'a> {
-    /// What the client is told, without control characters; may be empty.
+    /// What the client is told, without control characters but HTAB; may be empty.
     pub text: &'a [u8],
     /// The seconds until the client is told. Without, its session ends.
     pub wait: Option<NonZeroU32>,
@@ -184,7 +184,7 @@ impl<'a> Fields<'a> {
 
     fn answer(self) -> Result<Answer<'a>, Unfit> {
         if let Some(text) = self.refusal {
-            if text.iter().any(u8::is_ascii_control) {
+            if text.iter().any(|&byte| byte.is_ascii_control() && byte != b'\t') {
                 return Err(Unfit::Status);
             }
             let Self { wait, challenge, .. } = self;

@@ -258,7 +258,8 @@ fn a_control_character_reaches_no_one() {
         };
         let control = |unfit| if byte.is_ascii_control() { Err(unfit) } else { Ok(()) };
 
-        assert_eq!(found("Auth-Status"), unless_line(control(Unfit::Status)), "{byte:#x}");
+        let status = if byte == b'\t' { Ok(()) } else { control(Unfit::Status) };
+        assert_eq!(found("Auth-Status"), unless_line(status), "{byte:#x}");
         assert_eq!(found("Auth-User"), unless_line(control(Unfit::Login)), "{byte:#x}");
         assert_eq!(found("Auth-Pass"), unless_line(Ok(())), "{byte:#x}");
         assert_eq!(found("X"), unless_line(Ok(())), "{byte:#x}");
