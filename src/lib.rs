@@ -30,3 +30,5 @@ mod logins;
 mod module;
 #[forbid(unsafe_code)]
 mod refusal;
+#[forbid(unsafe_code)]
+mod turns;

@@ -22,7 +22,7 @@ use POP3Proxy;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(343);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(355);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -118,13 +118,6 @@ my %never = (
 		'+0', '-1', 'x', '0x0', '0, 0', '1 0', '0;', '9' x 30,
 		18446744073709551616),
 	'a long body'      => [http($ok, route('Content-Length: 9000')) . 'x' x 9000],
-	'a byte too many'  => [http($ok, route($none)) . 'x'],
-	'LF behind it'     => [http($ok, route($none)) . "\x0a"],
-	'byte behind body' => [http($ok, route('Content-Length: 4')) . 'body!'],
-	'two replies'      => [http($ok, route($none)) . $evil],
-	'a half behind it' => [http($ok, route($none)) . substr $evil, 0, 20],
-	'long behind it'   => [http($ok, route($none)) . 'x' x 9000],
-	map({ ("behind $_ bytes" => [full($_) . $evil]) } 1024, 4096, 8192),
 	'101'              => [http('1.1 101 Switching', route($none))],
 	'no HTTP'          => ['nonsense' . $crlf],
 	'bad header'       => [http($ok, 'a b', route($none))],
@@ -132,16 +125,29 @@ my %never = (
 		'Auth-Port: 0')],
 );
 
-# Those of one that the auth server ends or writes to while nobody uses it.
-
 my $late = ['wait', 0.1];
+
+# Those of one that sends more than replies: it has none kept any more.
+
+my %surplus = (
+	'a byte too many'  => [http($ok, route($none)) . 'x'],
+	'LF behind it'     => [http($ok, route($none)) . "\x0a"],
+	'byte behind body' => [http($ok, route('Content-Length: 4')) . 'body!'],
+	'two replies'      => [http($ok, route($none)) . $evil],
+	'a half behind it' => [http($ok, route($none)) . substr $evil, 0, 20],
+	'long behind it'   => [http($ok, route($none)) . 'x' x 9000],
+	map({ ("behind $_ bytes" => [full($_) . $evil]) } 1024, 4096, 8192),
+	'late reply'       => [http($ok, route($none)), $late, $evil],
+	'late byte'        => [http($ok, route($none)), $late, ' '],
+);
+
+# Those of one that the auth server ends while nobody uses it.
+
 
 my %later = (
 	'closes'     => [http($ok, route($none)), $late, ['close']],
 	'resets'     => [http($ok, route($none)), $late, ['reset']],
 	'shuts down' => [http($ok, route($none)), $late, ['fin']],
-	'late reply' => [http($ok, route($none)), $late, $evil],
-	'late byte'  => [http($ok, route($none)), $late, ' '],
 );
 
 # Those of one that ends when it is used again: no event tells of it before.  What
@@ -156,6 +162,7 @@ start_auth($t,
 		map({ ("$_\@again" => $again{$_}) } keys %again),
 		map({ ("$_\@never" => $never{$_}) } keys %never),
 		map({ ("$_\@later" => $later{$_}) } keys %later),
+		map({ ("$_\@more" => $surplus{$_}) } keys %surplus),
 		map({ ("$dead[$_][0]\@next" => [http($ok, route($none)),
 			['then', [$dead[$_]]]]) } 0 .. $#dead),
 		'half@next' => [http($ok, route($none)),
@@ -333,6 +340,36 @@ for (['late', $internal], ['half', $welcome], ['none', $welcome]) {
 	ok(wait_until(sub { connection($first)->{end} }, 3),
 		"time-out, $name - closed");
 }
+
+# more than replies, in a worker of its own each: nothing is kept any more
+
+errors_take($t);
+
+for my $name (sort keys %surplus) {
+	reload($t);
+	is(login(session(8110)), $welcome, "$name - first login");
+	is(login(session(8110), 'secret', "$name\@more"), $welcome, "$name - login");
+
+	my ($first, $before) = numbers();
+
+	is($before, $first, "$name - asked");
+	ok(wait_until(sub { connection($before)->{end} }, 3), "$name - closed");
+
+	my @errors = errors_take($t, 1);
+
+	ok(@errors == 1 && $errors[0] =~ / auth http server \S+ sent more than replies: /,
+		"$name - error line") or diag(join "\n", @errors);
+
+	login(session(8110)) for 1 .. 2;
+	is(scalar(grep { wait_until(sub { connection($_)->{end} }, 3) } numbers()), 2,
+		"$name - none is kept");
+}
+
+is_deeply([grep { /evil/ } map { @{$_->{lines}} } connections()], [],
+	'nor is an answer taken of one that sends more');
+
+($pid, $fds) = (worker_pid($t), settled_fds($t));
+login(session(8110));
 
 # nothing is left but what is kept
 

@@ -19,25 +19,29 @@ use crate::upstream::{Phase, Purpose, Upstream};
 
 impl<M: Authenticator> Login<'_, M> {
     /// Connects to an auth server; [`Authenticator::auth_server`] is called when that is
-    /// done, and if the server has not answered after so many milliseconds.
+    /// done, and if it has not succeeded after so many milliseconds, or its share of the
+    /// time that is left to the session: it is one of so many.
     ///
     /// # Errors
     ///
     /// It is known at once to be in vain, and has been logged.
-    pub fn ask(mut self, address: Address, time: usize) -> Result<(), Self> {
+    pub fn ask(mut self, address: Address, time: usize, shares: usize) -> Result<(), Self> {
         self.drop_backend();
+        let share = self.session.connection().time_left().checked_div(shares).unwrap_or(0);
+        let time = time.min(share);
         match self.open(address) {
-            Some(raw) => self.adopt(raw, address, Phase::Connecting, time),
+            Some(raw) => self.adopt(raw, address, Phase::Connecting, time).map(|_| ()),
             None => Err(self),
         }
     }
 
-    /// As [`Login::ask`], by a connection that is kept: it takes something at once.
+    /// As [`Login::ask`], by a connection that is kept. Nothing is to be read from it by
+    /// now: it has to be asked at once, as what comes before would be taken for the reply.
     ///
     /// # Errors
     ///
     /// There is none.
-    pub fn ask_kept(mut self, kept: Kept, time: usize) -> Result<(), Self> {
+    pub fn ask_kept(mut self, kept: Kept, time: usize) -> Result<Self, Self> {
         self.drop_backend();
         match kept.take() {
             Some((raw, address)) => self.adopt(raw, address, Phase::Open, time),
@@ -58,6 +62,16 @@ impl<M: Authenticator> Login<'_, M> {
             // SAFETY: it was the upstream's, and has no TLS; that one is of the
             // configuration's addresses, as all of auth servers are.
             unsafe { kept.put(raw, Address::from_raw(address)) };
+        }
+        self.drop_backend();
+    }
+
+    /// Closes the server's connection, which has sent what nobody has asked for, and has
+    /// none kept any more.
+    pub fn distrust(&mut self, kept: Kept) {
+        if let Some(upstream) = self.upstream() {
+            // It is of the configuration's addresses, as all of auth servers are.
+            kept.distrust(Address::from_raw(upstream.address));
         }
         self.drop_backend();
     }
@@ -113,7 +127,7 @@ impl<M: Authenticator> Login<'_, M> {
         address: Address,
         phase: Phase,
         time: usize,
-    ) -> Result<(), Self> {
+    ) -> Result<Self, Self> {
         let connection = self.session.connection();
         let upstream = Boxed::new(Upstream::new(Purpose::AuthServer, address.raw()));
         let Ok(mut upstream) = connection.logged(upstream) else {
@@ -123,8 +137,6 @@ impl<M: Authenticator> Login<'_, M> {
         };
         upstream.connection = raw.as_ptr();
         upstream.phase = phase;
-        // The request is sent when it takes something.
-        upstream.sending = phase == Phase::Open;
         let time: ngx_msec_t = connection.time_left().min(time);
         let session = connection.session();
         let client = connection.as_ptr();
@@ -139,7 +151,7 @@ impl<M: Authenticator> Login<'_, M> {
         }
         connection.shown().upstream = Some(upstream);
         self.watch(time);
-        Ok(())
+        Ok(self)
     }
 }
 

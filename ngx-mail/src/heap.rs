@@ -96,6 +96,20 @@ impl Bytes {
         self.set_length(length.saturating_add(count).min(capacity));
     }
 
+    /// Makes room for more bytes where there is none, up to so many in all.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn make_room(&mut self, most: usize) -> Result<(), NoMemory> {
+        if self.room().is_empty() && self.capacity() < most {
+            let mut larger = Self::with_capacity(most)?;
+            larger.append(self.as_slice())?;
+            *self = larger;
+        }
+        Ok(())
+    }
+
     /// How many bytes there is room for in all.
     pub const fn capacity(&self) -> usize {
         self.header().capacity

@@ -170,6 +170,8 @@ impl<'a, M: Authenticator> Login<'a, M> {
     /// Has the events of a connection that is being made come to the module, and fail
     /// after so many milliseconds.
     pub(crate) fn watch(&mut self, time: ngx_msec_t) {
+        let connecting =
+            self.upstream().is_some_and(|upstream| upstream.phase == Phase::Connecting);
         let Some(raw) = self.raw() else { return };
         // SAFETY: the connection is live, and its events are.
         unsafe {
@@ -178,10 +180,19 @@ impl<'a, M: Authenticator> Login<'a, M> {
             (*write).handler = Some(upstream_event::<M>);
             ngx_add_timer(read, time);
             // There may be no other event where it is connected at once.
-            if (*write).ready() != 0 {
+            if connecting && (*write).ready() != 0 {
                 ngx_post_event(write, &raw mut ngx_posted_events);
             }
             (*self.session.connection().read()).handler = Some(client_event::<M>);
+        }
+    }
+
+    /// Has the server fail after so many milliseconds from now on.
+    pub fn restart_timer(&mut self, time: usize) {
+        let time: ngx_msec_t = self.session.connection().time_left().min(time);
+        if let Some(raw) = self.raw() {
+            // SAFETY: the connection is live, and its event is.
+            unsafe { ngx_add_timer((*raw.as_ptr()).read, time) };
         }
     }
 
@@ -261,18 +272,20 @@ impl<'a, M: Authenticator> Login<'a, M> {
 
     /// Hands an event on to the module.
     pub(crate) fn call(mut self, event: Event) {
-        match self.upstream().map(|upstream| upstream.purpose) {
-            Some(Purpose::AuthServer) => M::auth_server(self, event),
-            _ => M::backend(self, event),
-        }
+        let purpose = self.upstream().map(|upstream| upstream.purpose);
+        self.hand_on(purpose, event);
     }
 
     pub(crate) fn failed(mut self) {
         let purpose = self.upstream().map(|upstream| upstream.purpose);
         self.drop_backend();
+        self.hand_on(purpose, Event::Failed);
+    }
+
+    fn hand_on(self, purpose: Option<Purpose>, event: Event) {
         match purpose {
-            Some(Purpose::AuthServer) => M::auth_server(self, Event::Failed),
-            _ => M::backend(self, Event::Failed),
+            Some(Purpose::AuthServer) => M::auth_server(self, event),
+            _ => M::backend(self, event),
         }
     }
 

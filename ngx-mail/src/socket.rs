@@ -85,17 +85,22 @@ pub(crate) unsafe fn take_error(connection: *const ngx_connection_t) -> c_int {
     if rc == 0 { error } else { 0 }
 }
 
-/// Whether a connection is open and has nothing to be read.
+/// Looks what there is to be read, and leaves it there. An error is the end.
 ///
 /// # Safety
 ///
 /// `connection` is live, without TLS.
-pub(crate) unsafe fn is_quiet(connection: *const ngx_connection_t) -> bool {
+pub(crate) unsafe fn peek(connection: *const ngx_connection_t) -> Received {
     let mut byte = 0_u8;
     // SAFETY: the caller's promise; one byte is looked at.
     let n = unsafe {
         recv((*connection).fd, (&raw mut byte).cast(), 1, (MSG_PEEK | MSG_DONTWAIT) as c_int)
     };
     // SAFETY: it is the error of that call.
-    n < 0 && unsafe { *__errno_location() } == EAGAIN as c_int
+    match usize::try_from(n) {
+        Ok(0) => Received::End,
+        Ok(count) => Received::Bytes(count),
+        Err(_) if unsafe { *__errno_location() } == EAGAIN as c_int => Received::Nothing,
+        Err(_) => Received::End,
+    }
 }

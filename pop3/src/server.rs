@@ -43,7 +43,7 @@ pub trait Server {
     fn keep_login(&mut self, name: &[u8], line: &'static [u8]);
     /// Sends the refusal's reply, and logs it.
     fn refuse(&mut self, refused: &Refused);
-    /// Asks the auth server. Whether the login fails or not, the session then
+    /// Has the credentials checked. Whether the login fails or not, the session then
     /// stands at the start of the dialogue, but for a challenge that goes with a
     /// refusal.
     fn authenticate(&mut self, credentials: &Credentials<'_>);

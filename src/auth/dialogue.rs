@@ -26,12 +26,25 @@ pub enum Next {
     WaitToSend,
     /// With another connection: the server had closed this one.
     Again,
-    /// With the answer, and whether the connection may be used again.
-    Answered(Outcome, bool),
+    /// With another connection: what this one has sent is not for this session.
+    Ahead,
+    /// With the answer.
+    Answered(Outcome, End),
     /// There is no answer. The reason has been logged.
     Fail,
     /// There is no memory.
     NoMemory,
+}
+
+/// How a reply has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its connection may be used again.
+    Clean,
+    /// Its connection may not.
+    Unclear,
+    /// More has come than the reply.
+    Surplus,
 }
 
 /// What an auth server has said.
@@ -62,10 +75,15 @@ pub fn send(server: &mut impl Backend, state: &mut State) -> Next {
     match server.send(state.unsent()) {
         Ok(count) => {
             state.sent = state.sent.saturating_add(count);
-            if state.unsent().is_empty() { Next::Wait } else { Next::WaitToSend }
+            wait(state)
         }
         Err(_) => broken(server, state),
     }
+}
+
+/// Waits for more of the reply, and until the server has all of the request.
+fn wait(state: &State) -> Next {
+    if state.unsent().is_empty() { Next::Wait } else { Next::WaitToSend }
 }
 
 /// Goes on where the connection is broken: with another one if this one need not have
@@ -110,20 +128,23 @@ fn try_read(
             state.reply.grow(count);
             false
         }
-        Received::Nothing => return Ok(Next::Wait),
+        Received::Nothing => return Ok(wait(state)),
         Received::End => true,
     };
+    if state.sent == 0 && !ended {
+        return Ok(ahead(server, state));
+    }
     let reply = match reply::parse(state.reply.as_slice()) {
         Ok(Parsed::Complete(reply)) => reply,
         Ok(Parsed::Incomplete) if ended => return Err(Fault::Broken),
-        Ok(Parsed::Incomplete) => return Ok(Next::Wait),
+        Ok(Parsed::Incomplete) => return Ok(wait(state)),
         Err(unfit) => {
             server.log_error(unfit.log_text(), b"");
             return Ok(Next::Fail);
         }
     };
-    let reusable = if keep && !ended { whole(&reply, state) } else { Some(false) };
-    let Some(reusable) = reusable else { return Ok(Next::WaitForRest) };
+    let end = if keep && !ended { end(&reply, state) } else { Some(End::Unclear) };
+    let Some(end) = end else { return Ok(Next::WaitForRest) };
     if let Answer::Refused(auth_http::Refusal { challenge: Some(text), .. }) = reply.answer
         && OAuth::of(method).is_some()
         && !is_error(text)
@@ -132,19 +153,34 @@ fn try_read(
         server.log_error(c"sent invalid Auth-Error-SASL", b"");
     }
 
-    Ok(Next::Answered(outcome(client, &reply.answer, method)?, reusable))
+    Ok(Next::Answered(outcome(client, &reply.answer, method)?, end))
 }
 
-/// Whether the reply has come to its end, beyond doubt; nothing if that may still come.
-fn whole(reply: &Reply<'_>, state: &State) -> Option<bool> {
+/// Goes on where the server has sent something before it was asked.
+fn ahead(server: &impl Backend, state: &State) -> Next {
+    if state.kept {
+        return Next::Ahead;
+    }
+    server.log_error(c"sent response before it was asked", b"");
+    Next::Fail
+}
+
+/// How the reply has ended; nothing if its end may still come. A server that has not all
+/// of the request would take the next one for a part of it.
+fn end(reply: &Reply<'_>, state: &State) -> Option<End> {
+    if !state.unsent().is_empty() || reply.body == Body::Unknown {
+        return Some(End::Unclear);
+    }
     let input = state.reply.as_slice().len();
     let behind = input.saturating_sub(reply.length).try_into().unwrap_or(u64::MAX);
     match reply.body.take(behind) {
+        Body::Ended => Some(End::Clean),
+        Body::Unknown => Some(End::Surplus),
         Body::Length(left) => {
             let room = reply::MAX_HEAD.saturating_sub(input);
-            if usize::try_from(left).is_ok_and(|left| left <= room) { None } else { Some(false) }
+            let may_come = usize::try_from(left).is_ok_and(|left| left <= room);
+            if may_come { None } else { Some(End::Unclear) }
         }
-        body => Some(body == Body::Ended),
     }
 }
 
@@ -155,7 +191,7 @@ pub fn failed(client: &impl Client, state: &State, method: Method) -> Next {
         return Next::Fail;
     };
     match outcome(client, &reply.answer, method) {
-        Ok(outcome) => Next::Answered(outcome, false),
+        Ok(outcome) => Next::Answered(outcome, End::Unclear),
         Err(NoMemory) => Next::NoMemory,
     }
 }
@@ -185,11 +221,11 @@ fn refusal(
     method: Method,
 ) -> Result<Refusal, NoMemory> {
     let text = refused.text;
-    // There may be auth servers that repeat the password.
+    // There may be auth servers that repeat the password, or a part of the token.
     let secret = client.attempt().map_or(&[][..], Attempt::secret);
     let repeated = Secret::new(secret).is_in(text) || is_escaped_in(secret, text);
-    let words = if repeated { b"" } else { text };
-    client.log_words(c"client login failed", words);
+    let loggable = OAuth::of(method).is_none() && !repeated;
+    client.log_words(c"client login failed", if loggable { text } else { b"" });
 
     let code = ResponseCode::split(text).0;
     let reply = gather(client, |put| ResponseCode::write_text(text, put))?;

@@ -4,6 +4,8 @@ use auth_http::reply::MAX_HEAD;
 use ngx_mail::error::NoMemory;
 use ngx_mail::heap::Bytes;
 
+use crate::turns::Turns;
+
 /// Room for a reply in bytes: few need more.
 const REPLY: usize = 1024;
 
@@ -17,9 +19,7 @@ pub struct State {
     pub reply: Bytes,
     /// Whether the connection has been used before.
     pub kept: bool,
-    /// The address to begin with, and how many have been tried.
-    first: usize,
-    tried: usize,
+    turns: Turns,
 }
 
 impl State {
@@ -31,21 +31,18 @@ impl State {
     /// There is no memory.
     pub fn new(request: Bytes, kept: bool, first: usize) -> Result<Self, NoMemory> {
         let reply = Bytes::with_capacity(REPLY)?;
-        Ok(Self { request, sent: 0, reply, kept, first, tried: 0 })
+        Ok(Self { request, sent: 0, reply, kept, turns: Turns::new(first) })
     }
 
-    /// The index of the next address to be tried, of so many, by a new connection.
-    pub fn next_address(&mut self, count: usize) -> Option<usize> {
-        if self.tried >= count {
-            return None;
-        }
-        let index = self.first.wrapping_add(self.tried);
-        self.tried = self.tried.saturating_add(1);
+    /// The index of the next address to be tried, of so many, and how many are left with
+    /// it. It is by a new connection.
+    pub fn next_address(&mut self, count: usize) -> Option<(usize, usize)> {
+        let next = self.turns.next(count)?;
         self.kept = false;
         self.sent = 0;
         self.reply.clear();
 
-        Some(index)
+        Some(next)
     }
 
     /// What is still to be sent.
@@ -59,11 +56,6 @@ impl State {
     ///
     /// There is no memory.
     pub fn make_room(&mut self) -> Result<(), NoMemory> {
-        if self.reply.room().is_empty() && self.reply.capacity() < MAX_HEAD {
-            let mut larger = Bytes::with_capacity(MAX_HEAD)?;
-            larger.append(self.reply.as_slice())?;
-            self.reply = larger;
-        }
-        Ok(())
+        self.reply.make_room(MAX_HEAD)
     }
 }

@@ -7,7 +7,7 @@ use ngx_mail::attempt::Attempt;
 use ngx_mail::heap::Bytes;
 use pop3::Method;
 
-use super::dialogue::{Next, Outcome, failed, read, send};
+use super::dialogue::{End, Next, Outcome, failed, read, send};
 use super::state::State;
 use crate::backend::tests::fake::Server;
 use crate::client::tests::fake::{Fake, Input};
@@ -77,9 +77,10 @@ fn told(next: &Next) -> String {
         Next::WaitForRest => "wait for the rest".into(),
         Next::WaitToSend => "wait to send".into(),
         Next::Again => "again".into(),
+        Next::Ahead => "ahead".into(),
         Next::Fail => "fail".into(),
         Next::NoMemory => "no memory".into(),
-        Next::Answered(outcome, reusable) => {
+        Next::Answered(outcome, end) => {
             let outcome = match outcome {
                 Outcome::Route(route) => {
                     let mut told = format!("{} {}", text(&route.server), route.port);
@@ -96,7 +97,11 @@ fn told(next: &Next) -> String {
                     format!("{challenge}{}{wait:?}", text(&refusal.reply))
                 }
             };
-            format!("{outcome}{}", if *reusable { ", reusable" } else { "" })
+            match end {
+                End::Clean => format!("{outcome}, reusable"),
+                End::Unclear => outcome,
+                End::Surplus => format!("{outcome}, surplus"),
+            }
         }
     }
 }
@@ -120,8 +125,8 @@ fn a_connection_is_used_again_only_behind_a_whole_reply() {
     for (pieces, last) in [
         (&[ROUTE][..], "192.0.2.1 110, reusable"),
         (&[&body, "o", "k"], "192.0.2.1 110, reusable"),
-        (&[&body, "o", "k!"], "192.0.2.1 110"),
-        (&[&format!("{ROUTE}x")], "192.0.2.1 110"),
+        (&[&body, "o", "k!"], "192.0.2.1 110, surplus"),
+        (&[&format!("{ROUTE}x")], "192.0.2.1 110, surplus"),
         (&[&body.replace("Length: 2", "Length: 9000")], "192.0.2.1 110"),
         (&[&body.replace("Length: 2", "Length: 2\r\nConnection: close")], "192.0.2.1 110"),
         (&[&ROUTE.replace("Content-Length: 0", "Transfer-Encoding: chunked")], "192.0.2.1 110"),
@@ -146,6 +151,32 @@ fn a_connection_is_used_again_only_behind_a_whole_reply() {
     let next = failed(&(&mut play.client), &play.state, play.method);
     assert_eq!(told(&next), "192.0.2.1 110", "the rest has not come in time");
     assert!(play.logged().is_empty());
+}
+
+#[test]
+fn a_reply_before_the_request_is_nobodys() {
+    let mut play = Play::new(true);
+    assert_eq!(told(&play.gives(ROUTE)), "ahead");
+    assert!(play.logged().is_empty());
+
+    let mut play = Play::new(false);
+    assert_eq!(told(&play.gives(ROUTE)), "fail");
+    assert_eq!(play.logged(), ["error sent response before it was asked "]);
+}
+
+#[test]
+fn a_server_that_answers_too_early_is_still_asked() {
+    let mut play = Play::new(false);
+    play.server.takes = Some(4);
+    assert_eq!(told(&send(&mut play.server, &mut play.state)), "wait to send");
+    assert_eq!(told(&play.gives("HTTP/1.1 100 Continue\r\n\r\n")), "wait to send");
+    assert_eq!(told(&play.gives(ROUTE)), "192.0.2.1 110", "the rest would be another's request");
+
+    let mut play = Play::new(false);
+    play.server.takes = Some(4);
+    while told(&send(&mut play.server, &mut play.state)) == "wait to send" {}
+    assert_eq!(play.server.sent, "GET / HTTP/1.1\r\n\r\n");
+    assert_eq!(told(&play.gives(ROUTE)), "192.0.2.1 110, reusable");
 }
 
 #[test]
@@ -251,7 +282,7 @@ fn rfc_7628_a_token_is_refused_with_a_challenge() {
         let mut play = Play { method: Method::Oauthbearer, ..Play::asked(false) };
         let next = play.gives(&format!("HTTP/1.0 200 OK\r\n{headers}\r\n\r\n"));
         assert_eq!(told(&next), format!("{challenge}{reply}\r\nNone"));
-        assert!(play.logged().iter().any(|line| line.starts_with("client login failed ")));
+        assert_eq!(play.logged().last().unwrap(), "client login failed ");
     }
 
     let mut play = Play { method: Method::Oauthbearer, ..Play::asked(false) };

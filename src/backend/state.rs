@@ -4,6 +4,8 @@ use ngx_mail::error::NoMemory;
 use ngx_mail::heap::Bytes;
 use pop3::backend::{Dialogue, MAX_LINE, Options};
 
+use crate::turns::Turns;
+
 /// Room for the line of a backend in bytes: few need more.
 const LINE: usize = 256;
 
@@ -19,9 +21,7 @@ pub struct State {
     /// What the backend has said of a token that it refuses, in base64.
     pub challenge: Option<Bytes>,
     options: Options,
-    /// The address to begin with, and how many have been tried.
-    first: usize,
-    tried: usize,
+    turns: Turns,
 }
 
 impl State {
@@ -36,21 +36,18 @@ impl State {
             input: Bytes::with_capacity(LINE)?,
             challenge: None,
             options,
-            first,
-            tried: 0,
+            turns: Turns::new(first),
         })
     }
 
     /// The index of the next address to be tried, of so many, and how many are left with
     /// it. There the login begins anew.
     pub fn next_address(&mut self, count: usize) -> Option<(usize, usize)> {
-        let left = count.checked_sub(self.tried).filter(|&left| left > 0)?;
-        let index = self.first.wrapping_add(self.tried);
-        self.tried = self.tried.saturating_add(1);
+        let next = self.turns.next(count)?;
         self.dialogue = Dialogue::new(self.options);
         self.input.clear();
 
-        Some((index, left))
+        Some(next)
     }
 
     /// Makes room for more of a line, up to one byte more than that can have.
@@ -59,12 +56,7 @@ impl State {
     ///
     /// There is no memory.
     pub fn make_room(&mut self) -> Result<(), NoMemory> {
-        if self.input.room().is_empty() && self.can_grow() {
-            let mut larger = Bytes::with_capacity(ROOM)?;
-            larger.append(self.input.as_slice())?;
-            self.input = larger;
-        }
-        Ok(())
+        self.input.make_room(ROOM)
     }
 
     /// Whether there can be more room than there is.

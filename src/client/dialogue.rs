@@ -74,7 +74,7 @@ fn take_up(mut client: impl Client, conf: &ServerConf, state: &mut State) -> Res
 }
 
 /// Has what the client has sent ahead of the outcome go on to the backend after the
-/// login: the auth server is asked next.
+/// login: that is begun next.
 ///
 /// # Errors
 ///

@@ -12,7 +12,7 @@ use pop3::{Method, reply};
 
 use super::at_backend;
 use super::failure::{Login, fail, refuse, refuse_credentials};
-use crate::auth::dialogue::{self, Next, Outcome, Route};
+use crate::auth::dialogue::{self, End, Next, Outcome, Route};
 use crate::auth::{request, state};
 use crate::client::state::Stage;
 use crate::conf::auth::Auth;
@@ -30,8 +30,9 @@ pub fn begin(mut login: Login<'_>, auth: &Auth) {
     begun.stage = Stage::Asking(asking);
 
     let Some(kept) = auth.kept else { return ask_next(login, auth) };
-    if let Err(login) = login.ask_kept(kept, auth.timeout) {
-        ask_next(login, auth);
+    match login.ask_kept(kept, auth.timeout) {
+        Ok(login) => go_on(login, auth, Event::Writable),
+        Err(login) => ask_next(login, auth),
     }
 }
 
@@ -41,8 +42,8 @@ fn ask_next(mut login: Login<'_>, auth: &Auth) {
         let (_, connection, state) = login.parts();
         let Some(Stage::Asking(asking)) = state.kept.stage() else { return fail(login) };
         let next = asking.next_address(auth.addresses.count()).filter(|_| connection.has_time());
-        let Some(index) = next else { return refuse(login, reply::INTERNAL_ERROR) };
-        login = match login.ask(auth.addresses.get(index), auth.timeout) {
+        let Some((index, left)) = next else { return refuse(login, reply::INTERNAL_ERROR) };
+        login = match login.ask(auth.addresses.get(index), auth.timeout, left) {
             Ok(()) => return,
             Err(login) => login,
         };
@@ -51,6 +52,9 @@ fn ask_next(mut login: Login<'_>, auth: &Auth) {
 
 /// Goes on at an event of the auth server.
 pub fn go_on(mut login: Login<'_>, auth: &Auth, event: Event) {
+    if event == Event::Connected {
+        login.restart_timer(auth.timeout);
+    }
     let (server, connection, state) = login.parts();
     let Some(begun) = state.kept.login.as_deref_mut() else { return fail(login) };
     let method = begun.method;
@@ -70,33 +74,39 @@ pub fn go_on(mut login: Login<'_>, auth: &Auth, event: Event) {
         Next::WaitForRest => login.wait_briefly(),
         Next::WaitToSend => login.wait_to_send(),
         Next::Again => ask_next(login, auth),
-        Next::Answered(outcome, reusable) => answered(login, auth, outcome, reusable),
+        Next::Ahead => {
+            if let Some(kept) = auth.kept {
+                login.distrust(kept);
+            }
+            ask_next(login, auth);
+        }
+        Next::Answered(outcome, end) => answered(login, auth, outcome, end),
         Next::Fail => refuse(login, reply::INTERNAL_ERROR),
         Next::NoMemory => fail(login),
     }
 }
 
 /// Does what the auth server has said.
-fn answered(mut login: Login<'_>, auth: &Auth, outcome: Outcome, reusable: bool) {
+fn answered(mut login: Login<'_>, auth: &Auth, outcome: Outcome, end: End) {
     match outcome {
-        Outcome::Route(route) => follow(login, auth, &route, reusable),
+        Outcome::Route(route) => follow(login, auth, &route, end),
         Outcome::Later(seconds) => {
-            give_back(&mut login, auth, reusable);
+            give_back(&mut login, auth, end);
             sleep(login, Stage::AskingLater, seconds);
         }
         Outcome::Refused(refusal, Some(seconds)) => {
-            give_back(&mut login, auth, reusable);
+            give_back(&mut login, auth, end);
             sleep(login, Stage::Refused(refusal), seconds);
         }
         Outcome::Refused(refusal, None) => {
-            give_back(&mut login, auth, reusable);
+            give_back(&mut login, auth, end);
             refuse_credentials(login, refusal);
         }
     }
 }
 
 /// Goes where the auth server has said.
-fn follow(mut login: Login<'_>, auth: &Auth, route: &Route, reusable: bool) {
+fn follow(mut login: Login<'_>, auth: &Auth, route: &Route, end: End) {
     let Ok(told) = login.learn(route.server.as_slice(), route.port) else { return fail(login) };
     let resolver = login.has_resolver();
     let (server, _, state) = login.parts();
@@ -118,7 +128,7 @@ fn follow(mut login: Login<'_>, auth: &Auth, route: &Route, reusable: bool) {
         return refuse(login, reply::INTERNAL_ERROR);
     }
 
-    give_back(&mut login, auth, reusable);
+    give_back(&mut login, auth, end);
     if present(&mut login, route).is_err() {
         return fail(login);
     }
@@ -140,10 +150,11 @@ fn present(login: &mut Login<'_>, route: &Route) -> Result<(), NoMemory> {
 }
 
 /// Keeps the auth server's connection for others, if it can be used again, or closes it.
-fn give_back(login: &mut Login<'_>, auth: &Auth, reusable: bool) {
-    match auth.kept.filter(|_| reusable) {
-        Some(kept) => login.give_back(kept),
-        None => login.hang_up(),
+fn give_back(login: &mut Login<'_>, auth: &Auth, end: End) {
+    match (auth.kept, end) {
+        (Some(kept), End::Clean) => login.give_back(kept),
+        (Some(kept), End::Surplus) => login.distrust(kept),
+        _ => login.hang_up(),
     }
 }
 

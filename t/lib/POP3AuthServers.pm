@@ -153,8 +153,8 @@ sub try_services {
 
 		is("@who", join(' ', map { _expected($_) } @users),
 			"$name - one after another");
-		is(@ports, $kept && $service->{kept} ? 1 : 6,
-			"$name - connections for six requests");
+		cmp_ok(@ports, $kept && $service->{kept} ? '<=' : '>',
+			$kept || 5, "$name - connections for six requests");
 	}
 }
 
