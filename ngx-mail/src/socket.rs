@@ -96,10 +96,10 @@ pub(crate) unsafe fn peek(connection: *const ngx_connection_t) -> Received {
     let n = unsafe {
         recv((*connection).fd, (&raw mut byte).cast(), 1, (MSG_PEEK | MSG_DONTWAIT) as c_int)
     };
-    // SAFETY: it is the error of that call.
     match usize::try_from(n) {
         Ok(0) => Received::End,
         Ok(count) => Received::Bytes(count),
+        // SAFETY: it is the error of that call.
         Err(_) if unsafe { *__errno_location() } == EAGAIN as c_int => Received::Nothing,
         Err(_) => Received::End,
     }
