@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
             check_body(head, reply.body);
             check_end(reply.body, behind.len() as u64);
         }
-        Err(unfit) => assert!(unfit.log_text().to_bytes().starts_with(b"auth http server ")),
+        Err(unfit) => assert!(!unfit.log_text().is_empty()),
     }
 });
 
@@ -50,7 +50,9 @@ fn check_answer(answer: &Answer<'_>) {
     match answer {
         Answer::Wait(_) => {}
         Answer::Refused(refusal) => {
-            assert!(!control(refusal.text) && line(refusal.challenge.unwrap_or_default()));
+            let tabs = |byte: &u8| byte.is_ascii_control() && *byte != b'\t';
+            assert!(!refusal.text.iter().any(tabs));
+            assert!(line(refusal.challenge.unwrap_or_default()));
         }
         Answer::Route(route) => {
             assert!(route.port > 0 && !route.server.is_empty() && route.server.len() < 256);

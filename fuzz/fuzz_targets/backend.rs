@@ -7,9 +7,12 @@
 
 #![no_main]
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::fuzz_target;
-use pop3::backend::{Broken, Command, Endpoint, Facts, MAX_LINE, Options, Xclient};
-use pop3::{ResponseCode, credentials};
+use pop3::backend::{Broken, Command, Endpoint, Facts, MAX_LINE, Options, Proof, Xclient};
+use pop3::sasl::{oauthbearer, xoauth2};
+use pop3::{Login, OAuth, ResponseCode, credentials};
 use pop3_fuzz::backend::{Noted, log_in};
 use pop3_fuzz::{contains, cuts, is_line, is_ok, turn_bytes, turns};
 
@@ -20,7 +23,14 @@ fuzz_target!(|data: &[u8]| {
     else {
         return;
     };
-    let options = Options { starttls: chosen & 1 != 0, xclient: chosen & 2 != 0 };
+    let proof = match chosen >> 4 & 7 {
+        4 => Proof::Token(OAuth::Xoauth2),
+        5 => Proof::Token(OAuth::Oauthbearer),
+        6 => Proof::LongToken(OAuth::Xoauth2),
+        7 => Proof::LongToken(OAuth::Oauthbearer),
+        _ => Proof::Password,
+    };
+    let options = Options { starttls: chosen & 1 != 0, xclient: chosen & 2 != 0, proof };
     let turns = turns(bytes, *fill);
 
     let steps = log_in(&turns, options, |_| vec![]);
@@ -32,7 +42,11 @@ fuzz_target!(|data: &[u8]| {
         check_texts(step);
     }
 
-    if let (Ok(login), Ok(secret)) = (credentials::login(login), credentials::password(password)) {
+    let secret = match proof {
+        Proof::Password => credentials::password(password),
+        _ => credentials::token(password),
+    };
+    if let (Ok(login), Ok(secret)) = (credentials::login(login), secret) {
         let tls = chosen & 4 != 0;
         let end = Endpoint { address: b"192.0.2.1", port: b"110" };
         let client = (chosen & 8 != 0).then_some(end);
@@ -47,37 +61,69 @@ fuzz_target!(|data: &[u8]| {
 /// The steps of a backend that sends these turns.
 fn expected(turns: &[Vec<u8>], options: Options) -> Vec<Noted> {
     let offered = turns.first().is_some_and(|line| contains(line, b"[XCLIENT]"));
+    let (begin, end) = match options.proof {
+        Proof::Password => (Some(Command::User), Command::Pass),
+        Proof::Token(mechanism) => (None, Command::AuthWithToken(mechanism)),
+        Proof::LongToken(mechanism) => (Some(Command::Auth(mechanism)), Command::Token(mechanism)),
+    };
     let commands = [
         options.starttls.then_some(Command::Stls),
         (options.xclient && offered).then_some(Command::Xclient),
-        Some(Command::User),
-        Some(Command::Pass),
+        begin,
+        Some(end),
     ];
-    let sent: Vec<_> = [None].into_iter().chain(commands.into_iter().flatten().map(Some)).collect();
+    let mut sent = [None].into_iter().chain(commands.into_iter().flatten().map(Some)).peekable();
     let mut steps = vec![];
+    let mut turns = turns.iter();
 
-    for (command, turn) in sent.iter().zip(turns) {
+    while let Some(command) = sent.next() {
         steps.extend(command.map(Noted::Send));
-        match read(turn) {
+        let Some(turn) = turns.next() else { return steps };
+        let asks = matches!(command, Some(Command::Auth(_)));
+        let token = matches!(command, Some(Command::AuthWithToken(_) | Command::Token(_)));
+        match read(turn, asks || token) {
             None => return steps,
-            Some(Ok((true, _))) if *command == Some(Command::Stls) => steps.push(Noted::StartTls),
-            Some(Ok((true, _))) => {}
-            Some(Ok((false, text))) => {
-                steps.push(refused(*command, text));
-                return steps;
+            Some(Ok((b"+", text))) if token => {
+                return challenged(steps, options, text, turns.next());
             }
-            Some(Err(why)) => {
-                steps.push(Noted::Broken(why, vec![]));
+            Some(Ok((b"+OK", _))) if command == Some(Command::Stls) => steps.push(Noted::StartTls),
+            Some(Ok((b"+OK", _))) if sent.peek().is_none() => {
+                steps.push(Noted::LoggedIn(turn.clone()));
+            }
+            Some(Ok((b"+OK", _))) if !asks => {}
+            Some(Ok((b"+", _))) => {}
+            Some(outcome) => {
+                steps.push(ended(command, outcome));
                 return steps;
             }
         }
     }
-
-    match (sent.get(turns.len()), turns.get(sent.len() - 1)) {
-        (Some(command), _) => steps.extend(command.map(Noted::Send)),
-        (None, last) => steps.extend(last.cloned().map(Noted::LoggedIn)),
-    }
     steps
+}
+
+/// Behind the steps up to a challenge, and with the turn that follows.
+fn challenged(
+    mut steps: Vec<Noted>,
+    options: Options,
+    text: &[u8],
+    turn: Option<&Vec<u8>>,
+) -> Vec<Noted> {
+    let (Proof::Token(mechanism) | Proof::LongToken(mechanism)) = options.proof else {
+        panic!("a password is challenged")
+    };
+    let answer = Command::Answer(mechanism);
+    steps.push(Noted::Challenged(answer, text.into()));
+    steps.extend(turn.and_then(|turn| read(turn, false)).map(|read| ended(Some(answer), read)));
+    steps
+}
+
+/// How a dialogue ends with what a backend has sent after this command.
+fn ended(command: Option<Command>, read: Result<(&[u8], &[u8]), Broken>) -> Noted {
+    match read {
+        Ok((b"-ERR", text)) => refused(command, text),
+        Ok(_) => Noted::Broken(Broken::NoReply, vec![]),
+        Err(why) => Noted::Broken(why, vec![]),
+    }
 }
 
 fn refused(command: Option<Command>, text: &[u8]) -> Noted {
@@ -85,7 +131,7 @@ fn refused(command: Option<Command>, text: &[u8]) -> Noted {
         None => Broken::GreetingRefused,
         Some(Command::Stls) => Broken::StlsRefused,
         Some(Command::Xclient) => Broken::XclientRefused,
-        Some(Command::User | Command::Pass) => {
+        Some(_) => {
             let (code, text) = ResponseCode::split(text);
             return Noted::Refused(code, fit(text));
         }
@@ -104,12 +150,13 @@ fn fit(text: &[u8]) -> Vec<u8> {
     if unfit { vec![] } else { text.to_vec() }
 }
 
-/// A reply, read byte by byte: whether it is good and its text; what is wrong at the
+/// A reply, read byte by byte: what it begins with and its text; what is wrong at the
 /// first byte that cannot be; or nothing if it has not ended.
-fn read(turn: &[u8]) -> Option<Result<(bool, &[u8]), Broken>> {
+fn read(turn: &[u8], challenge: bool) -> Option<Result<(&[u8], &[u8]), Broken>> {
+    let words = if challenge { &["+OK", "-ERR", "+"][..] } else { &["+OK", "-ERR"] };
     for (at, &byte) in turn.iter().enumerate() {
         let head = &turn[..=at];
-        let begun = ["+OK", "-ERR"].iter().any(|word| {
+        let begun = words.iter().any(|word| {
             let word = word.as_bytes();
             let behind = head.strip_prefix(word).and_then(<[u8]>::first);
             word.starts_with(head) || behind.is_some_and(|byte| b" \r\n".contains(byte))
@@ -129,11 +176,12 @@ fn read(turn: &[u8]) -> Option<Result<(bool, &[u8]), Broken>> {
         }
         if byte == b'\n' {
             let line = &turn[..at - 1];
-            let (word, text) = line.split_at(if line[0] == b'+' { 3 } else { 4 });
+            let end = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
+            let (word, text) = line.split_at(end);
             return Some(if at + 1 < turn.len() {
                 Err(Broken::AheadOfTurn)
             } else {
-                Ok((word == b"+OK", text.get(1..).unwrap_or_default()))
+                Ok((word, text.get(1..).unwrap_or_default()))
             });
         }
     }
@@ -156,13 +204,19 @@ fn check_texts(step: &Noted) {
                 assert!(written.0 == *code && (text.is_empty() || written.1 == text));
             }
         }
+        Noted::Challenged(Command::Answer(mechanism), error) => {
+            let mut line = vec![];
+            mechanism.write_challenge(error, |piece| line.extend_from_slice(piece));
+            assert!(line.starts_with(b"+ ") && is_line(&line));
+        }
+        Noted::Challenged(..) => panic!("{step:?}"),
         Noted::Send(_) | Noted::StartTls => {}
     }
 }
 
-/// A command is one line, and the password is in PASS alone.
+/// A command is one line, and the password is in PASS alone, a token in its message.
 fn check_command(step: &Noted, facts: &Facts<'_>) {
-    let Noted::Send(command) = step else { return };
+    let (Noted::Send(command) | Noted::Challenged(command, _)) = step else { return };
     let mut line = vec![];
     command.write(facts, |piece| line.extend_from_slice(piece));
 
@@ -172,6 +226,18 @@ fn check_command(step: &Noted, facts: &Facts<'_>) {
         Command::Stls => assert_eq!(text, b"STLS"),
         Command::User => assert_eq!(text.strip_prefix(b"USER "), Some(facts.login)),
         Command::Pass => assert_eq!(text.strip_prefix(b"PASS "), Some(facts.secret.expose())),
+        Command::AuthWithToken(mechanism) => {
+            let head = [b"AUTH ", mechanism.name(), b" "].concat();
+            let message = text.strip_prefix(&head[..]).unwrap_or_default();
+            check_message(*mechanism, message, facts);
+            // It is as long as it is, and the caller says whether that is too long.
+            let fits = Proof::token(*mechanism, facts.login, facts.secret);
+            assert_eq!(fits == Proof::Token(*mechanism), line.len() <= 255);
+        }
+        Command::Auth(mechanism) => assert_eq!(text, [b"AUTH ", mechanism.name()].concat()),
+        Command::Token(mechanism) => check_message(*mechanism, text, facts),
+        Command::Answer(OAuth::Xoauth2) => assert_eq!(text, b""),
+        Command::Answer(OAuth::Oauthbearer) => assert_eq!(text, b"AQ=="),
         Command::Xclient => {
             let fields = text.split(|&byte| byte == b' ').skip(1);
             assert!(text.starts_with(b"XCLIENT ") && fields.clone().count() >= 4);
@@ -181,4 +247,16 @@ fn check_command(step: &Noted, facts: &Facts<'_>) {
             }
         }
     }
+}
+
+/// A message is read as what it was made of.
+fn check_message(mechanism: OAuth, text: &[u8], facts: &Facts<'_>) {
+    let Ok(mut message) = STANDARD.decode(text) else { panic!("no base64") };
+    let read = match mechanism {
+        OAuth::Xoauth2 => xoauth2::credentials(&message),
+        OAuth::Oauthbearer => oauthbearer::credentials(&mut message),
+    };
+    let Ok(read) = read else { panic!("{read:?}") };
+    assert_eq!(read.login, Login::Given(facts.login));
+    assert!(read.secret == facts.secret);
 }

@@ -10,9 +10,9 @@
 use libfuzzer_sys::fuzz_target;
 use pop3::backend::Command;
 use pop3::reply::{OK, UNAVAILABLE};
-use pop3::{Policy, Refusal};
+use pop3::{OAuth, Policy, Refusal};
 use pop3_fuzz::proxy::{Attempt, Outcome, Said, Setting, converse, sides};
-use pop3_fuzz::support::{Noted, play};
+use pop3_fuzz::support::{Noted, play_with};
 use pop3_fuzz::{contains, cuts, is_line, is_ok, turn_bytes, turns};
 
 fuzz_target!(|data: &[u8]| {
@@ -26,7 +26,9 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(converse(&client, &turns, &setting, turn_bytes), outcome);
 
     let unlimited = Policy { max_errors: u32::MAX, ..setting.policy };
-    let noted = play(&client, &[], &unlimited, false);
+    let challenged =
+        |login| outcome.logins.get(login).is_none_or(|attempt: &Attempt| attempt.challenged);
+    let noted = play_with(&client, &[], &unlimited, false, challenged);
     check_replies(&outcome, &noted, &client);
     check_end(&outcome, &noted, &setting);
     check_logins(&outcome, &noted, &setting);
@@ -49,8 +51,9 @@ fn check_replies(outcome: &Outcome, noted: &[Noted], client: &[u8]) {
             Noted::Refuse(reason) | Noted::Close(reason) => assert_eq!(reply, reason.reply()),
             Noted::Quit => assert_eq!(reply, OK),
             Noted::Capabilities => assert!(contains(reply, b"\r\nAUTH-RESP-CODE\r\n")),
-            Noted::Mechanisms => assert!(reply.ends_with(b"PLAIN\r\nLOGIN\r\n.\r\n")),
+            Noted::Mechanisms => assert!(contains(reply, b"PLAIN\r\nLOGIN\r\n")),
             Noted::Authenticate(..) => assert!(is_line(reply)),
+            Noted::Refusal(_) => assert!(reply.starts_with(b"-ERR [") && is_line(reply)),
             Noted::Challenge | Noted::StartTls => panic!("{action:?}"),
         }
     }
@@ -86,8 +89,9 @@ fn check_logins(outcome: &Outcome, noted: &[Noted], setting: &Setting) {
     for (reply, action) in outcome.replies.iter().zip(noted) {
         match action {
             Noted::KeepLogin(name, _) => kept.clone_from(name),
-            Noted::Authenticate(_, login, secret) => {
+            Noted::Authenticate(method, login, secret) => {
                 let Some(attempt) = logins.next() else { panic!("no login") };
+                assert_eq!(attempt.mechanism, OAuth::of(*method));
                 assert_eq!(&attempt.login, login.as_ref().unwrap_or(&kept));
                 assert_eq!(&attempt.secret, secret);
                 check_attempt(attempt, reply, setting);
@@ -106,6 +110,12 @@ fn check_attempt(attempt: &Attempt, reply: &[u8], setting: &Setting) {
     }
 
     let ok = |said: Option<&Said>| matches!(said, Some(Said::ByBackend(line)) if is_ok(line));
+    if attempt.challenged {
+        assert!(reply.starts_with(b"+ ") && attempt.mechanism.is_some());
+    }
+    if let Some(mechanism) = attempt.mechanism {
+        return check_token(last, reply, mechanism);
+    }
     let at = |command| said_at(last, command);
     if let Some(pass) = at(Command::Pass) {
         let user = at(Command::User);
@@ -123,8 +133,29 @@ fn check_attempt(attempt: &Attempt, reply: &[u8], setting: &Setting) {
     assert!(logged_in || refused || reply == UNAVAILABLE);
 }
 
+/// A token is sent once, and what is said in answer to it is the outcome.
+fn check_token(said: &[Said], reply: &[u8], mechanism: OAuth) {
+    let short = said_at(said, Command::AuthWithToken(mechanism));
+    let asked = said_at(said, Command::Auth(mechanism));
+    let long = said_at(said, Command::Token(mechanism));
+    assert!(short.is_none() || asked.is_none());
+    assert!(long.is_none() || long == asked.map(|at| at + 2));
+
+    let answer = short.or(long).and_then(|at| said.get(at + 1));
+    let ok = matches!(answer, Some(Said::ByBackend(line)) if is_ok(line));
+    assert_eq!(reply.starts_with(b"+OK"), ok);
+    if ok {
+        assert_eq!(answer, Some(&Said::ByBackend(reply.into())));
+    } else {
+        assert!(reply.starts_with(b"+ ") || reply == UNAVAILABLE);
+    }
+    let password = |said: &Said| matches!(said, Said::ByProxy(Command::User | Command::Pass, _));
+    assert!(!said.iter().any(password));
+}
+
 fn is_credential(said: &Said) -> bool {
-    matches!(said, Said::ByProxy(Command::User | Command::Pass, _))
+    let Said::ByProxy(command, _) = said else { return false };
+    command.begins_login() || matches!(command, Command::Pass | Command::Token(_))
 }
 
 fn said_at(said: &[Said], command: Command) -> Option<usize> {

@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 use pop3::command::Keyword;
 use pop3::reply::{EMPTY_CHALLENGE, OK, PASSWORD_PROMPT, USERNAME_PROMPT};
 use pop3::sasl::cram_md5;
-use pop3::{Capabilities, Method, Methods, Policy, Refusal, Session, StartTls, capability};
+use pop3::{Capabilities, Method, Methods, OAuth, Policy, Refusal, Session, StartTls, capability};
 use pop3_fuzz::support::{Noted, Notes, play};
 use pop3_fuzz::{assert_fit, cuts, lines, single_bytes};
 
@@ -58,6 +58,8 @@ impl From<[u8; 7]> for Setting {
                     apop: methods & 2 != 0,
                     cram_md5: methods & 4 != 0,
                     external: methods & 8 != 0,
+                    xoauth2: methods & 16 != 0,
+                    oauthbearer: methods & 32 != 0,
                 },
                 starttls: [StartTls::Off, StartTls::On, StartTls::Only][usize::from(tls % 3)],
                 max_line: usize::from(line) * 2 + Keyword::ALONE,
@@ -78,7 +80,9 @@ fn check_lines(bytes: &[u8], noted: &[Noted], policy: &Policy) {
     for (line, action) in lines.iter().zip(noted) {
         let too_long = refusal(action) == Some(Refusal::LineTooLong);
         let request = *action == Noted::Close(Refusal::HttpRequest);
-        assert!(line.is_none() == too_long || request, "{action:?}");
+        // The answer to a challenge may be anything.
+        let answer = matches!(action, Noted::Refusal(_));
+        assert!(line.is_none() == too_long || request || answer, "{action:?}");
     }
 }
 
@@ -86,9 +90,12 @@ fn check_lines(bytes: &[u8], noted: &[Noted], policy: &Policy) {
 /// where it is required, and with a kept login only where one is in force.
 fn check_logins(lines: &[Option<&[u8]>], noted: &[Noted], policy: &Policy, tls: bool) {
     let mut kept = None;
+    let mut challenged = false;
 
     for (line, action) in lines.iter().zip(noted) {
         assert_fit(action);
+        assert_eq!(matches!(action, Noted::Refusal(_)), challenged, "{action:?}");
+        challenged = has_token(action);
 
         let login = matches!(action, Noted::KeepLogin(..) | Noted::Authenticate(..));
         assert!(!(login && tls_required(policy, tls)), "login before TLS: {action:?}");
@@ -109,6 +116,8 @@ fn check_logins(lines: &[Option<&[u8]>], noted: &[Noted], policy: &Policy, tls: 
                     Method::Apop => policy.methods.apop,
                     Method::CramMd5 => policy.methods.cram_md5,
                     Method::External => policy.methods.external,
+                    Method::Xoauth2 => policy.methods.xoauth2,
+                    Method::Oauthbearer => policy.methods.oauthbearer,
                 };
                 assert!(on, "{method:?} is off");
 
@@ -153,8 +162,7 @@ fn check_reply(action: &Noted, policy: &Policy, tls: bool) {
         Noted::Capabilities => {
             let names = capability::DEFAULT.into_iter();
             let starttls = policy.starttls;
-            Capabilities { names, methods: &policy.methods, starttls, auth_response_code: true }
-                .write(tls, put);
+            Capabilities { names, methods: &policy.methods, starttls }.write(tls, put);
 
             let tags = check_list(&bytes);
             assert!(tags.iter().any(|tag| tag == "AUTH-RESP-CODE"));
@@ -178,7 +186,11 @@ fn check_reply(action: &Noted, policy: &Policy, tls: bool) {
             assert!(bytes.starts_with(b"-ERR "), "{action:?}");
         }
         Noted::StartTls => return assert!(stls, "STLS where there is none"),
-        Noted::Authenticate(..) | Noted::Quit => return,
+        Noted::Authenticate(method, ..) => match OAuth::of(*method) {
+            Some(mechanism) => mechanism.write_challenge(b"", put),
+            None => return,
+        },
+        Noted::Refusal(_) | Noted::Quit => return,
     }
 
     check_line(&bytes);
@@ -215,13 +227,17 @@ fn converse(bytes: &[u8], policy: &Policy, tls: bool) -> Vec<Noted> {
 
     for &byte in bytes {
         held.push(byte);
-        held = match session.next(&mut held, &mut server) {
+        let next = session.next(&mut held, &mut server);
+        if server.has_token() {
+            session.expect_answer();
+        }
+        held = match next {
             Break(rest) => rest.to_vec(),
             Continue(rest) => {
                 let rest = rest.to_vec();
                 match server.noted.last() {
                     Some(Noted::StartTls) => server.tls = true,
-                    Some(Noted::Close(_) | Noted::Quit) => break,
+                    Some(Noted::Close(_) | Noted::Refusal(true) | Noted::Quit) => break,
                     _ => {}
                 }
                 rest
@@ -247,13 +263,15 @@ impl Counted {
         let command = !self.exchange && refusal != Some(Refusal::LineTooLong);
 
         self.commands += u32::from(command);
-        self.errors += u32::from(refusal.is_some_and(|reason| reason != Refusal::Cancelled));
-        self.exchange = matches!(
-            action,
-            Noted::Reply(EMPTY_CHALLENGE | USERNAME_PROMPT)
-                | Noted::Challenge
-                | Noted::KeepLogin(_, PASSWORD_PROMPT)
-        );
+        let error = refusal.is_some_and(|reason| reason != Refusal::Cancelled);
+        self.errors += u32::from(error || matches!(action, Noted::Refusal(_)));
+        self.exchange = has_token(action)
+            || matches!(
+                action,
+                Noted::Reply(EMPTY_CHALLENGE | USERNAME_PROMPT)
+                    | Noted::Challenge
+                    | Noted::KeepLogin(_, PASSWORD_PROMPT)
+            );
     }
 }
 
@@ -272,6 +290,7 @@ fn check_limits(conversation: &[Noted], policy: &Policy) {
             Noted::Close(Refusal::TooManyCommands) => assert!(commands_end),
             Noted::Close(Refusal::HttpRequest) => assert_eq!(conversation.len(), 1),
             Noted::Close(reason) => assert!(errors_end && !commands_end, "{reason:?}"),
+            Noted::Refusal(close) => assert_eq!(*close, errors_end),
             Noted::Refuse(Refusal::Cancelled) => assert!(in_exchange, "nothing to cancel"),
             _ => assert!(!errors_end && !commands_end, "{action:?} over a limit"),
         }
@@ -307,6 +326,11 @@ fn check_start_tls(bytes: &[u8], conversation: &[Noted], noted: &[Noted], policy
 /// Whether a login has to wait for TLS.
 fn tls_required(policy: &Policy, tls: bool) -> bool {
     policy.starttls == StartTls::Only && !tls
+}
+
+/// Whether it is a login with a token, which is refused with a challenge here.
+fn has_token(action: &Noted) -> bool {
+    matches!(action, Noted::Authenticate(Method::Xoauth2 | Method::Oauthbearer, ..))
 }
 
 fn refusal(action: &Noted) -> Option<Refusal> {

@@ -114,6 +114,23 @@ pub fn is_digest(digest: &[u8]) -> bool {
     digest.len() == 32 && digest.iter().all(|byte| b"0123456789abcdefABCDEF".contains(byte))
 }
 
+/// Whether it has the form of a bearer token.
+pub fn is_token(token: &[u8]) -> bool {
+    let end = token.iter().position(|&byte| byte == b'=').unwrap_or(token.len());
+    let (bare, padding) = token.split_at(end);
+    let fits = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
+    !bare.is_empty() && bare.iter().all(fits) && padding.iter().all(|&byte| byte == b'=')
+}
+
+/// The token in the credentials of HTTP.
+pub fn authorization(value: &[u8]) -> Option<&[u8]> {
+    let space = value.iter().position(|&byte| byte == b' ')?;
+    let (scheme, spaced) = value.split_at(space);
+    let spaces = spaced.iter().take_while(|&&byte| byte == b' ').count();
+    let token = &spaced[spaces..];
+    (scheme.to_ascii_lowercase() == b"bearer" && is_token(token)).then_some(token)
+}
+
 /// Panics if an action carries what must not leave the session.
 pub fn assert_fit(noted: &Noted) {
     match noted {
@@ -123,6 +140,7 @@ pub fn assert_fit(noted: &Noted) {
                 Method::Plain => is_password(secret),
                 Method::Apop | Method::CramMd5 => is_digest(secret),
                 Method::External => secret.is_empty(),
+                Method::Xoauth2 | Method::Oauthbearer => is_token(secret),
             };
             let login_fits = login.as_ref().is_none_or(|name| {
                 is_login(name) || (*method == Method::External && name.is_empty())
@@ -134,6 +152,7 @@ pub fn assert_fit(noted: &Noted) {
         | Noted::Mechanisms
         | Noted::Challenge
         | Noted::Refuse(_)
+        | Noted::Refusal(_)
         | Noted::Close(_)
         | Noted::StartTls
         | Noted::Quit => {}

@@ -4,11 +4,11 @@
 use core::mem;
 use core::ops::ControlFlow::{Break, Continue};
 
-use pop3::backend::{Command, Dialogue, Facts, Options, Xclient};
+use pop3::backend::{Command, Dialogue, Facts, Options, Proof, Xclient};
 use pop3::reply::{OK, UNAVAILABLE};
 use pop3::{
-    Capabilities, Credentials, Login, Methods, Policy, Refused, Secret, Server, Session, StartTls,
-    capability,
+    Capabilities, Credentials, Login, Methods, OAuth, Policy, Refused, Secret, Server, Session,
+    StartTls, capability,
 };
 
 use crate::backend;
@@ -18,7 +18,8 @@ use crate::backend;
 pub struct Setting {
     /// What the client may do.
     pub policy: Policy,
-    options: Options,
+    starttls: bool,
+    xclient: bool,
     /// How many addresses the backend has.
     pub addresses: usize,
     /// Whether the client gets to read why a backend refuses a login.
@@ -34,13 +35,19 @@ impl From<[u8; 6]> for Setting {
         Self {
             policy: Policy {
                 // Of the others a backend would have to be told something else.
-                methods: Methods { plain: true, ..Methods::default() },
+                methods: Methods {
+                    plain: true,
+                    xoauth2: chosen & 8 != 0,
+                    oauthbearer: chosen & 8 != 0,
+                    ..Methods::default()
+                },
                 starttls: StartTls::Off,
                 max_line: 4096,
                 max_errors: (errors & 31).into(),
                 max_commands: u32::MAX,
             },
-            options: Options { starttls: chosen & 1 != 0, xclient: chosen & 2 != 0 },
+            starttls: chosen & 1 != 0,
+            xclient: chosen & 2 != 0,
             addresses: usize::from(addresses & 3).max(1),
             error_message: chosen & 4 != 0,
             fill,
@@ -78,10 +85,14 @@ pub struct Outcome {
 /// A login at the backend.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Attempt {
+    /// What the mechanism is, if the secret is a token.
+    pub mechanism: Option<OAuth>,
     /// Who logs in.
     pub login: Vec<u8>,
-    /// The password.
+    /// The password, or the token.
     pub secret: Vec<u8>,
+    /// Whether the client was told with a challenge that it is refused.
+    pub challenged: bool,
     /// What was said at each address that was tried.
     pub connections: Vec<Vec<Said>>,
 }
@@ -98,6 +109,7 @@ pub enum Said {
 struct Proxy<'a> {
     setting: &'a Setting,
     kept: Vec<u8>,
+    refusal: Vec<u8>,
     asked: Option<Attempt>,
     outcome: Outcome,
 }
@@ -110,7 +122,8 @@ pub fn converse(
     cut: impl Fn(usize) -> Vec<usize>,
 ) -> Outcome {
     let mut session = Session::default();
-    let mut proxy = Proxy { setting, kept: vec![], asked: None, outcome: Outcome::default() };
+    let mut proxy =
+        Proxy { setting, kept: vec![], refusal: vec![], asked: None, outcome: Outcome::default() };
     let mut turns = turns.iter();
     let mut held = vec![];
     let mut from = 0;
@@ -132,14 +145,26 @@ pub fn converse(
                 }
             }
             if let Some(mut attempt) = proxy.asked.take() {
-                let (reply, logged_in) = log_in(&mut attempt, &mut turns, setting, &cut);
-                proxy.outcome.replies.push(reply);
-                proxy.outcome.logins.push(attempt);
-                if logged_in {
-                    proxy.outcome.relayed = Some(mem::take(&mut held));
-                } else {
-                    proxy.outcome.ended = session.count_error(&setting.policy);
+                let answer = log_in(&mut attempt, &mut turns, setting, &cut);
+                match (answer, attempt.mechanism) {
+                    (Answer::LoggedIn(line), _) => {
+                        proxy.outcome.replies.push(line);
+                        proxy.outcome.relayed = Some(mem::take(&mut held));
+                    }
+                    (Answer::Refused(error, reply), Some(mechanism)) => {
+                        let mut line = vec![];
+                        mechanism.write_challenge(&error, |piece| line.extend_from_slice(piece));
+                        proxy.outcome.replies.push(line);
+                        proxy.refusal = reply;
+                        attempt.challenged = true;
+                        session.expect_answer();
+                    }
+                    (Answer::Refused(_, reply) | Answer::Failed(reply), _) => {
+                        proxy.outcome.replies.push(reply);
+                        proxy.outcome.ended = session.count_error(&setting.policy);
+                    }
                 }
+                proxy.outcome.logins.push(attempt);
             }
         }
     }
@@ -147,30 +172,46 @@ pub fn converse(
     proxy.outcome
 }
 
-/// Logs in at the addresses there are, each of which sends the next turns. Gives what
-/// the client is sent, and whether it is logged in.
+/// What comes of a login, with a line for the client.
+enum Answer {
+    LoggedIn(Vec<u8>),
+    /// With what the backend has challenged with before.
+    Refused(Vec<u8>, Vec<u8>),
+    Failed(Vec<u8>),
+}
+
+/// Logs in at the addresses there are, each of which sends the next turns.
 fn log_in<'a>(
     attempt: &mut Attempt,
     turns: &mut impl Iterator<Item = &'a Vec<u8>>,
     setting: &Setting,
     cut: impl Fn(usize) -> Vec<usize>,
-) -> (Vec<u8>, bool) {
+) -> Answer {
+    let proof = attempt.mechanism.map_or(Proof::Password, |mechanism| {
+        Proof::token(mechanism, &attempt.login, Secret::new(&attempt.secret))
+    });
+    let Setting { starttls, xclient, .. } = *setting;
     for _ in 0..setting.addresses {
-        let mut dialogue = Dialogue::new(setting.options);
+        let mut dialogue = Dialogue::new(Options { starttls, xclient, proof });
         let mut said = vec![];
+        let mut error = vec![];
         let answer = loop {
             // A backend that has nothing to say, or no whole line, has gone away.
             let Some(turn) = turns.next() else { break None };
             said.push(Said::ByBackend(turn.clone()));
             let command = match backend::turn(&mut dialogue, turn, &cut(turn.len())) {
                 Some(backend::Noted::Send(command)) => command,
+                Some(backend::Noted::Challenged(command, text)) => {
+                    error = text;
+                    command
+                }
                 Some(backend::Noted::StartTls) => dialogue.secured(),
-                Some(backend::Noted::LoggedIn(line)) => break Some((line, true)),
+                Some(backend::Noted::LoggedIn(line)) => break Some(Answer::LoggedIn(line)),
                 Some(backend::Noted::Refused(code, text)) => {
                     let text = if setting.error_message { &text[..] } else { b"" };
                     let mut reply = vec![];
                     code.write(text, |piece| reply.extend_from_slice(piece));
-                    break Some((reply, false));
+                    break Some(Answer::Refused(error, reply));
                 }
                 Some(backend::Noted::Broken(..)) | None => break None,
             };
@@ -186,7 +227,7 @@ fn log_in<'a>(
         }
     }
 
-    (UNAVAILABLE.to_vec(), false)
+    Answer::Failed(UNAVAILABLE.to_vec())
 }
 
 impl Attempt {
@@ -218,7 +259,6 @@ impl Server for Proxy<'_> {
             names: capability::DEFAULT.into_iter(),
             methods: &self.setting.policy.methods,
             starttls: StartTls::Off,
-            auth_response_code: true,
         }
         .write(false, |piece| list.extend_from_slice(piece));
         self.outcome.replies.push(list);
@@ -250,8 +290,17 @@ impl Server for Proxy<'_> {
             Login::Given(login) => login.to_vec(),
             Login::Kept => mem::take(&mut self.kept),
         };
-        let secret = credentials.secret.expose().to_vec();
-        self.asked = Some(Attempt { login, secret, connections: vec![] });
+        self.asked = Some(Attempt {
+            mechanism: OAuth::of(credentials.method),
+            login,
+            secret: credentials.secret.expose().to_vec(),
+            ..Attempt::default()
+        });
+    }
+
+    fn reply_refusal(&mut self, close: bool) {
+        self.outcome.replies.push(mem::take(&mut self.refusal));
+        self.outcome.ended = close;
     }
 
     fn start_tls(&mut self) {

@@ -61,8 +61,13 @@ pub struct Notes<'a> {
 }
 
 impl Notes<'_> {
-    /// Whether what was noted last is a login that is refused with a challenge.
-    pub fn challenges(&self) -> bool {
+    /// How many logins have been noted.
+    pub fn logins(&self) -> usize {
+        self.noted.iter().filter(|noted| matches!(noted, Noted::Authenticate(..))).count()
+    }
+
+    /// Whether what was noted last is a login with a token.
+    pub fn has_token(&self) -> bool {
         match self.noted.last() {
             Some(Noted::Authenticate(method, ..)) => OAuth::of(*method).is_some(),
             _ => false,
@@ -125,6 +130,18 @@ impl Server for Notes<'_> {
 /// was noted for each line. Every login is taken to fail, that by a token with a
 /// challenge, and input goes on after STLS and QUIT.
 pub fn play(bytes: &[u8], cuts: &[usize], policy: &Policy, tls: bool) -> Vec<Noted> {
+    play_with(bytes, cuts, policy, tls, |_| true)
+}
+
+/// As [`play`], but that `challenged` says of the nth login, from 0 on, whether a token is
+/// refused with a challenge.
+pub fn play_with(
+    bytes: &[u8],
+    cuts: &[usize],
+    policy: &Policy,
+    tls: bool,
+    challenged: impl Fn(usize) -> bool,
+) -> Vec<Noted> {
     let mut session = Session::default();
     let mut held = Vec::new();
     let mut server = Notes { noted: Vec::new(), policy, tls };
@@ -138,7 +155,7 @@ pub fn play(bytes: &[u8], cuts: &[usize], policy: &Policy, tls: bool) -> Vec<Not
         held = loop {
             let length = input.len();
             let next = session.next(input, &mut server);
-            if server.challenges() {
+            if server.has_token() && challenged(server.logins().saturating_sub(1)) {
                 session.expect_answer();
             }
             match next {
