@@ -24,6 +24,7 @@ REFUSALS = {
     'waitsigned': ('Not now', 'Auth-Wait: +1\r\n'),
     'waitlast': ('Not now', 'Auth-Wait: 0\r\nAuth-Wait:    1   \r\n'),
     'inner': ('No   such  login', 'Auth-Wait: 1\r\n'),
+    'tab': ('No\tway', 'Auth-Wait: 1\r\n'),
     'okay': ('ok', 'Auth-Wait: 1\r\nAuth-Server: 127.0.0.1\r\nAuth-Port: {port}\r\n'),
     'waiting': ('WAIT a moment', 'Auth-Wait: 1\r\n'),
     'eightbit': ('Ung\xfcltig \xe2\x82\xac', 'Auth-Wait: 1\r\n'),
@@ -82,7 +83,6 @@ OTHERS = {
     'noyes': 'Auth-Status: No in spite of all\r\nAuth-Wait: 1\r\n' + ACCEPT,
     'laterno': 'Auth-Status: WAIT\r\nAuth-Status: Not even later\r\nAuth-Wait: 1\r\n',
     # What may be wrong in a value.
-    'statustab': 'Auth-Status: No\tway\r\nAuth-Wait: 1\r\n',
     'statuscontrol': 'Auth-Status: No\x1b[2Jway\r\n',
     'tabbed': ACCEPT.replace(': OK', ':\tOK'),
     'portzero': ACCEPT.format(port=0),

@@ -298,7 +298,7 @@ def refused_and_later(p: Point) -> bool:
 
 
 def control_in_status(p: Point) -> bool:
-    return fails_in_ours(p, 'statustab', 'statuscontrol') and has_control(p.c.reply[:-2])
+    return fails_in_ours(p, 'statuscontrol') and has_control(p.c.reply[:-2])
 
 
 def unfit_user(p: Point) -> bool:
