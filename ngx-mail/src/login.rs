@@ -342,9 +342,9 @@ fn connecting<M: Authenticator>(mut login: Login<'_, M>) {
             }
             return;
         }
-        // What has sent something is connected.
-        let greeted = (*read).ready() != 0 && (*read).pending_eof() == 0;
-        if greeted { 0 } else { take_error(raw.as_ptr()) }
+        // A connection that fails is ready to be read as well, and at its end.
+        let failed = (*read).ready() != 0 && (*read).pending_eof() != 0;
+        if failed { take_error(raw.as_ptr()) } else { 0 }
     };
     if error != 0 {
         if let (Some(server), ..) = login.parts() {
