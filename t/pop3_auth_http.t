@@ -133,8 +133,8 @@ start_auth($t, %auth,
 	'unix:auth'  => {},
 	'[::1]:8284' => {},
 	8280 => { logins => {
-		'wait@auth'   => http('1.0 200 OK', 'Auth-Status: no', 'Auth-Wait: 1'),
-		'stays@auth'  => [http('1.0 200 OK', route())],
+		'wait@auth'   => http_head('1.0 200 OK', 'Auth-Status: no', 'Auth-Wait: 1'),
+		'stays@auth'  => [http_head('1.0 200 OK', route())],
 	} },
 );
 

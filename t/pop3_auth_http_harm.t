@@ -77,7 +77,7 @@ sub box {
 sub good {
 	my ($n, @more) = @_;
 
-	return http('1.1 200 OK', box($n, @more), $none);
+	return http_head('1.1 200 OK', box($n, @more), $none);
 }
 
 my $evil = good('evil');
@@ -94,18 +94,18 @@ my %kinds = (
 	# behind these the connection may be used again
 
 	good       => sub { [good(@_)] },
-	no_content => sub { [http('1.1 204 No Content', box(@_))] },
+	no_content => sub { [http_head('1.1 204 No Content', box(@_))] },
 	in_two     => sub { [['cut', good(@_), 1 + $_[0] % (length($evil) - 2)]] },
-	behind_1xx => sub { [http('1.1 100 Continue', box('evil')), good(@_)] },
+	behind_1xx => sub { [http_head('1.1 100 Continue', box('evil')), good(@_)] },
 	later_1xx  => sub {
-		[http('1.1 103 Early Hints', box('evil')), ['wait', 0.003], good(@_)]
+		[http_head('1.1 103 Early Hints', box('evil')), ['wait', 0.003], good(@_)]
 	},
-	body       => sub { [http('1.1 200 OK', box(@_), $length) . $evil] },
+	body       => sub { [http_head('1.1 200 OK', box(@_), $length) . $evil] },
 	late_body  => sub {
-		[http('1.1 200 OK', box(@_), $length), ['wait', 0.003], $evil]
+		[http_head('1.1 200 OK', box(@_), $length), ['wait', 0.003], $evil]
 	},
 	cut_body   => sub {
-		my $head = http('1.1 200 OK', box(@_), $length);
+		my $head = http_head('1.1 200 OK', box(@_), $length);
 		[['cut', $head . $evil, length($head) + 1 + $_[0] % 90]];
 	},
 	dead       => sub { [good(@_), ['then', [$close]]] },
@@ -117,7 +117,7 @@ my %kinds = (
 	# behind these never, and of one that has sent them none is kept any more
 
 	two         => sub { [good(@_) . $evil, $then] },
-	two_kinds   => sub { [good(@_) . http('1.1 200 OK', 'Auth-Status: no'), $then] },
+	two_kinds   => sub { [good(@_) . http_head('1.1 200 OK', 'Auth-Status: no'), $then] },
 	half_behind => sub {
 		[good(@_) . substr($evil, 0, 30), ['then', [substr $evil, 30]]]
 	},
@@ -125,24 +125,24 @@ my %kinds = (
 		my $good = good(@_, 'X: ');
 		[$good =~ s/X: \K/'x' x (1024 - length $good)/er . $evil, $then];
 	},
-	short       => sub { [http('1.1 200 OK', box(@_), 'Content-Length: 4') . $evil] },
+	short       => sub { [http_head('1.1 200 OK', box(@_), 'Content-Length: 4') . $evil] },
 
 	# nor behind these
 
 	closing     => sub { [good(@_, 'Connection: close'), $then] },
-	old         => sub { [http('1.0 200 OK', box(@_), $none), $then] },
-	no_length   => sub { [http('1.1 200 OK', box(@_)), $then] },
+	old         => sub { [http_head('1.0 200 OK', box(@_), $none), $then] },
+	no_length   => sub { [http_head('1.1 200 OK', box(@_)), $then] },
 	chunks      => sub {
-		[http('1.1 200 OK', box(@_, $chunked)) . sprintf('%x', length $evil)
+		[http_head('1.1 200 OK', box(@_, $chunked)) . sprintf('%x', length $evil)
 			. "\x0d\x0a$evil\x0d\x0a0\x0d\x0a\x0d\x0a", $then]
 	},
 	both        => sub { [good(@_, $chunked), $then] },
 	two_lengths => sub { [good(@_, $length) . $evil, $then] },
-	no_number   => sub { [http('1.1 200 OK', box(@_), 'Content-Length: 0x'), $then] },
-	body_of_204 => sub { [http('1.1 204 No', box(@_), $length) . $evil, $then] },
-	slow_body   => sub { [http('1.1 200 OK', box(@_), $length), $then] },
+	no_number   => sub { [http_head('1.1 200 OK', box(@_), 'Content-Length: 0x'), $then] },
+	body_of_204 => sub { [http_head('1.1 204 No', box(@_), $length) . $evil, $then] },
+	slow_body   => sub { [http_head('1.1 200 OK', box(@_), $length), $then] },
 	slow_half   => sub {
-		[http('1.1 200 OK', box(@_), $length) . substr($evil, 0, 9), $then]
+		[http_head('1.1 200 OK', box(@_), $length) . substr($evil, 0, 9), $then]
 	},
 
 	# these let nobody in
@@ -153,7 +153,7 @@ my %kinds = (
 	nonsense    => sub { ["nonsense\x0d\x0a$evil", $then] },
 	folded      => sub { [good(@_) =~ s/\x0d\x0a\K(?=Auth-Pass)/ x/r, $then] },
 	slow_no     => sub {
-		[http('1.1 200 OK', 'Auth-Status: no', 'Auth-Wait: 1', $none)]
+		[http_head('1.1 200 OK', 'Auth-Status: no', 'Auth-Wait: 1', $none)]
 	},
 	slow        => sub { [['wait', 1.5], good(@_), $then] },
 

@@ -58,70 +58,70 @@ my $crlf = "\x0d\x0a";
 my $ok = '1.1 200 OK';
 my $none = 'Content-Length: 0';
 my $chunked = 'Transfer-Encoding: chunked';
-my $evil = http($ok, route('Auth-User: evil'), $none);
+my $evil = http_head($ok, route('Auth-User: evil'), $none);
 
 # A reply of so many bytes: a buffer may end with it.
 
 sub full {
 	my ($size) = @_;
 
-	my $reply = http($ok, route($none, 'X: '));
+	my $reply = http_head($ok, route($none, 'X: '));
 
 	return $reply =~ s/X: \K/'x' x ($size - length $reply)/er;
 }
 
 # Replies behind which a connection is used again.
 
-my $body = http($ok, route('Content-Length: ' . length $evil)) . $evil;
+my $body = http_head($ok, route('Content-Length: ' . length $evil)) . $evil;
 my $head = length($body) - length $evil;
 
 my %again = (
-	'204'              => [http('1.1 204 No Content', route())],
-	'204, length 0'    => [http('1.1 204 No Content', route(), $none)],
-	'length 0'         => [http($ok, route(), $none)],
-	'lower case'       => [http($ok, route(), lc $none)],
-	'length 000'       => [http($ok, route('Content-Length: 000'))],
-	'keep-alive'       => [http($ok, route($none, 'Connection: keep-alive'))],
-	'any status'       => [http('1.1 500 Error', route($none))],
-	'refused'          => [http($ok, 'Auth-Status: no', 'Auth-Wait: 1', $none)],
-	'1xx before'       => [http('1.1 100 Continue') . http($ok, route(), $none)],
-	'each byte'        => [['bytes', http($ok, route(), $none)]],
+	'204'              => [http_head('1.1 204 No Content', route())],
+	'204, length 0'    => [http_head('1.1 204 No Content', route(), $none)],
+	'length 0'         => [http_head($ok, route(), $none)],
+	'lower case'       => [http_head($ok, route(), lc $none)],
+	'length 000'       => [http_head($ok, route('Content-Length: 000'))],
+	'keep-alive'       => [http_head($ok, route($none, 'Connection: keep-alive'))],
+	'any status'       => [http_head('1.1 500 Error', route($none))],
+	'refused'          => [http_head($ok, 'Auth-Status: no', 'Auth-Wait: 1', $none)],
+	'1xx before'       => [http_head('1.1 100 Continue') . http_head($ok, route(), $none)],
+	'each byte'        => [['bytes', http_head($ok, route(), $none)]],
 	'a body'           => [$body],
 	map({ ("a body cut at $_" => [['cut', $body, $_]]) } $head - 1 .. $head + 2,
 		length($body) - 1),
 	'a body, cut'      => [['cut', $body, $head, $head + 1, $head + 20]],
-	'no server'        => [http($ok, $none)],
+	'no server'        => [http_head($ok, $none)],
 );
 
 # Those behind which it is not, whether the auth server closes it or not.
 
 my %never = (
-	'no length'        => [http($ok, route())],
-	'HTTP/1.0'         => [http('1.0 200 OK', route($none))],
-	'another version'  => [http('1.2 200 OK', route($none))],
-	'HTTP/2'           => [http('2 200', route($none))],
-	'no version'       => [http('', route($none))],
-	'close'            => [http($ok, route($none, 'Connection: close'))],
-	'Close'            => [http($ok, route($none, 'connection: x, Close'))],
-	'close beside'     => [http($ok, route($none, 'Connection: keep-alive',
+	'no length'        => [http_head($ok, route())],
+	'HTTP/1.0'         => [http_head('1.0 200 OK', route($none))],
+	'another version'  => [http_head('1.2 200 OK', route($none))],
+	'HTTP/2'           => [http_head('2 200', route($none))],
+	'no version'       => [http_head('', route($none))],
+	'close'            => [http_head($ok, route($none, 'Connection: close'))],
+	'Close'            => [http_head($ok, route($none, 'connection: x, Close'))],
+	'close beside'     => [http_head($ok, route($none, 'Connection: keep-alive',
 		'Connection: close'))],
-	'204, close'       => [http('1.1 204 No', route('Connection: close'))],
-	'204, 1.0'         => [http('1.0 204 No', route())],
-	'204, a length'    => [http('1.1 204 No', route('Content-Length: 5'))],
-	'chunked'          => [http($ok, route($chunked)) . "0$crlf$crlf"],
-	'chunked, length'  => [http($ok, route($chunked, $none))],
-	'other encoding'   => [http($ok, route('Transfer-Encoding: x', $none))],
-	'two lengths'      => [http($ok, route($none, $none))],
-	'other lengths'    => [http($ok, route('Content-Length: 3', $none)) . 'abc'],
-	'empty length'     => [http($ok, route('Content-Length:'))],
-	map({ ("length $_" => [http($ok, route("Content-Length: $_"))]) }
+	'204, close'       => [http_head('1.1 204 No', route('Connection: close'))],
+	'204, 1.0'         => [http_head('1.0 204 No', route())],
+	'204, a length'    => [http_head('1.1 204 No', route('Content-Length: 5'))],
+	'chunked'          => [http_head($ok, route($chunked)) . "0$crlf$crlf"],
+	'chunked, length'  => [http_head($ok, route($chunked, $none))],
+	'other encoding'   => [http_head($ok, route('Transfer-Encoding: x', $none))],
+	'two lengths'      => [http_head($ok, route($none, $none))],
+	'other lengths'    => [http_head($ok, route('Content-Length: 3', $none)) . 'abc'],
+	'empty length'     => [http_head($ok, route('Content-Length:'))],
+	map({ ("length $_" => [http_head($ok, route("Content-Length: $_"))]) }
 		'+0', '-1', 'x', '0x0', '0, 0', '1 0', '0;', '9' x 30,
 		18446744073709551616),
-	'a long body'      => [http($ok, route('Content-Length: 9000')) . 'x' x 9000],
-	'101'              => [http('1.1 101 Switching', route($none))],
+	'a long body'      => [http_head($ok, route('Content-Length: 9000')) . 'x' x 9000],
+	'101'              => [http_head('1.1 101 Switching', route($none))],
 	'no HTTP'          => ['nonsense' . $crlf],
-	'bad header'       => [http($ok, 'a b', route($none))],
-	'bad port'         => [http($ok, $none, 'Auth-Server: 127.0.0.1',
+	'bad header'       => [http_head($ok, 'a b', route($none))],
+	'bad port'         => [http_head($ok, $none, 'Auth-Server: 127.0.0.1',
 		'Auth-Port: 0')],
 );
 
@@ -130,24 +130,24 @@ my $late = ['wait', 0.1];
 # Those of one that sends more than replies: it has none kept any more.
 
 my %surplus = (
-	'a byte too many'  => [http($ok, route($none)) . 'x'],
-	'LF behind it'     => [http($ok, route($none)) . "\x0a"],
-	'byte behind body' => [http($ok, route('Content-Length: 4')) . 'body!'],
-	'two replies'      => [http($ok, route($none)) . $evil],
-	'a half behind it' => [http($ok, route($none)) . substr $evil, 0, 20],
-	'long behind it'   => [http($ok, route($none)) . 'x' x 9000],
+	'a byte too many'  => [http_head($ok, route($none)) . 'x'],
+	'LF behind it'     => [http_head($ok, route($none)) . "\x0a"],
+	'byte behind body' => [http_head($ok, route('Content-Length: 4')) . 'body!'],
+	'two replies'      => [http_head($ok, route($none)) . $evil],
+	'a half behind it' => [http_head($ok, route($none)) . substr $evil, 0, 20],
+	'long behind it'   => [http_head($ok, route($none)) . 'x' x 9000],
 	map({ ("behind $_ bytes" => [full($_) . $evil]) } 1024, 4096, 8192),
-	'late reply'       => [http($ok, route($none)), $late, $evil],
-	'late byte'        => [http($ok, route($none)), $late, ' '],
+	'late reply'       => [http_head($ok, route($none)), $late, $evil],
+	'late byte'        => [http_head($ok, route($none)), $late, ' '],
 );
 
 # Those of one that the auth server ends while nobody uses it.
 
 
 my %later = (
-	'closes'     => [http($ok, route($none)), $late, ['close']],
-	'resets'     => [http($ok, route($none)), $late, ['reset']],
-	'shuts down' => [http($ok, route($none)), $late, ['fin']],
+	'closes'     => [http_head($ok, route($none)), $late, ['close']],
+	'resets'     => [http_head($ok, route($none)), $late, ['reset']],
+	'shuts down' => [http_head($ok, route($none)), $late, ['fin']],
 );
 
 # Those of one that ends when it is used again: no event tells of it before.  What
@@ -163,17 +163,17 @@ start_auth($t,
 		map({ ("$_\@never" => $never{$_}) } keys %never),
 		map({ ("$_\@later" => $later{$_}) } keys %later),
 		map({ ("$_\@more" => $surplus{$_}) } keys %surplus),
-		map({ ("$dead[$_][0]\@next" => [http($ok, route($none)),
+		map({ ("$dead[$_][0]\@next" => [http_head($ok, route($none)),
 			['then', [$dead[$_]]]]) } 0 .. $#dead),
-		'half@next' => [http($ok, route($none)),
+		'half@next' => [http_head($ok, route($none)),
 			['then', ['HTTP/1.1 2', ['close']]]],
-		map({ ("$_->[0]\@same" => [http($ok, route($none)),
+		map({ ("$_->[0]\@same" => [http_head($ok, route($none)),
 			['until', "$go.$_->[0]"], $evil, $_]) } @dead[0, 1]),
 	} },
 	8282 => { logins => {
 		'late@auth' => [['wait', 0.6], $evil],
-		'half@auth' => [http($ok, route('Content-Length: 5')) . 'body'],
-		'none@auth' => [http($ok, route('Content-Length: 5'))],
+		'half@auth' => [http_head($ok, route('Content-Length: 5')) . 'body'],
+		'none@auth' => [http_head($ok, route('Content-Length: 5'))],
 	} },
 );
 

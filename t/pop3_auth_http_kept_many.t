@@ -78,7 +78,7 @@ $t->write_file_expand('nginx.conf', $conf);
 
 my $dir = $t->testdir();
 my $crlf = "\x0d\x0a";
-my $reply = http('1.1 200 OK', route('Content-Length: 0'));
+my $reply = http_head('1.1 200 OK', route('Content-Length: 0'));
 
 my %two = (logins => {
 	nonsense => ["nonsense$crlf"],

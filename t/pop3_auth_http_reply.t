@@ -69,42 +69,42 @@ my $crlf = "\x0d\x0a";
 my $ok = '1.0 200 OK';
 my $close = ['close'];
 my ($server, $port) = ('Auth-Server: 127.0.0.1', 'Auth-Port: ' . port(8211));
-my $whole = http($ok, 'Server: x', route());
+my $whole = http_head($ok, 'Server: x', route());
 
 # Replies that let in.
 
 my @lets_in = (
 	'HTTP/1.0'        => $whole,
-	'HTTP/1.1'        => http('1.1 200 OK', route()),
-	'status 204'      => http('1.1 204 No Content', route()),
-	'status 403'      => http('1.1 403 Forbidden', route()),
-	'status 500'      => http('1.0 500 Internal Server Error', route()),
-	'no reason'       => http('1.1 200', route()),
-	'another version' => http('9.9 200 OK', route()),
-	'any text'        => http('whatever', route()),
-	'no text'         => http('', route()),
+	'HTTP/1.1'        => http_head('1.1 200 OK', route()),
+	'status 204'      => http_head('1.1 204 No Content', route()),
+	'status 403'      => http_head('1.1 403 Forbidden', route()),
+	'status 500'      => http_head('1.0 500 Internal Server Error', route()),
+	'no reason'       => http_head('1.1 200', route()),
+	'another version' => http_head('9.9 200 OK', route()),
+	'any text'        => http_head('whatever', route()),
+	'no text'         => http_head('', route()),
 	'LF alone'        => $whole =~ s/\x0d//gr,
-	'no Auth-Status'  => http($ok, $server, $port),
-	'lower case'      => http($ok, map { lc } route()) =~ s/: ok/: OK/r,
-	'upper case'      => http($ok, map { s/^[^:]+/\U$&/r } route()),
-	'no spaces'       => http($ok, map { s/: /:/r } route()),
-	'many spaces'     => http($ok, map { s/: /:   /r . '  ' } route()),
-	'tabs'            => http($ok, map { s/: /:\t/r . "\t" } route()),
-	'other order'     => http($ok, $port, 'X: y', $server, 'Auth-Status: OK'),
-	'other headers'   => http($ok, 'Date: Thu, 01 Jan 1970 00:00:00 GMT',
+	'no Auth-Status'  => http_head($ok, $server, $port),
+	'lower case'      => http_head($ok, map { lc } route()) =~ s/: ok/: OK/r,
+	'upper case'      => http_head($ok, map { s/^[^:]+/\U$&/r } route()),
+	'no spaces'       => http_head($ok, map { s/: /:/r } route()),
+	'many spaces'     => http_head($ok, map { s/: /:   /r . '  ' } route()),
+	'tabs'            => http_head($ok, map { s/: /:\t/r . "\t" } route()),
+	'other order'     => http_head($ok, $port, 'X: y', $server, 'Auth-Status: OK'),
+	'other headers'   => http_head($ok, 'Date: Thu, 01 Jan 1970 00:00:00 GMT',
 		'X-Empty:', 'Auth-Error-Code: 535', 'Auth-Status-X: no', 'Auth-Statu: no',
 		'Set-Cookie: a=b; c="d:e"', "X-Bytes: \x80\xff", route()),
-	'Auth-Wait'       => http($ok, route('Auth-Wait: 60')),
-	'a body'          => http($ok, route()) . 'Auth-Status: no' . $crlf,
-	'a body in full'  => http($ok, route('Content-Length: 5')) . 'body!',
-	'chunked'         => http('1.1 200 OK', route('Transfer-Encoding: chunked'))
+	'Auth-Wait'       => http_head($ok, route('Auth-Wait: 60')),
+	'a body'          => http_head($ok, route()) . 'Auth-Status: no' . $crlf,
+	'a body in full'  => http_head($ok, route('Content-Length: 5')) . 'body!',
+	'chunked'         => http_head('1.1 200 OK', route('Transfer-Encoding: chunked'))
 		. "5${crlf}body!${crlf}0$crlf$crlf",
-	'1xx before'      => http('1.1 100 Continue', 'Auth-Status: no') . $whole,
-	'many 1xx before' => http('1.1 103 Early Hints', 'Auth-User: wrong',
+	'1xx before'      => http_head('1.1 100 Continue', 'Auth-Status: no') . $whole,
+	'many 1xx before' => http_head('1.1 103 Early Hints', 'Auth-User: wrong',
 		'Auth-Port: 1', 'Auth-Wait: 9') x 9 . $whole,
-	'8 KB of head'    => http($ok, 'X: ' . 'x' x (8187 - length $whole), route())
+	'8 KB of head'    => http_head($ok, 'X: ' . 'x' x (8187 - length $whole), route())
 		=~ s/X:/Server: x${crlf}X:/r,
-	'many headers'    => http($ok, ('X: y') x 1000, route()),
+	'many headers'    => http_head($ok, ('X: y') x 1000, route()),
 );
 
 # The same whatever comes when.
@@ -113,7 +113,7 @@ my %cut = (
 	'each byte'   => [['bytes', $whole], $close],
 	'no close'    => [$whole],
 	'body later'  => [$whole, ['wait', 0.05], 'Auth-Status: no' . $crlf, $close],
-	'1xx earlier' => [http('1.1 100 Continue'), ['wait', 0.05], $whole, $close],
+	'1xx earlier' => [http_head('1.1 100 Continue'), ['wait', 0.05], $whole, $close],
 	map({ ("at byte $_" => [['cut', $whole, $_], $close]) }
 		1 .. length($whole) - 1),
 );
@@ -154,8 +154,8 @@ for my $name (sort keys %cut) {
 }
 
 while (my ($name, $reply, $text) = splice @refuses, 0, 3) {
-	$logins{"$name\@out"} = http($ok, "Auth-Status: $text");
-	$logins{"$name\@stays"} = http($ok, 'Auth-Wait: 1', "Auth-Status: $text");
+	$logins{"$name\@out"} = http_head($ok, "Auth-Status: $text");
+	$logins{"$name\@stays"} = http_head($ok, 'Auth-Wait: 1', "Auth-Status: $text");
 	push @out, [$name, $reply];
 }
 
@@ -165,20 +165,20 @@ my @other = ('Auth-User: other user', "Auth-Pass:   p%20\xff: w  ");
 
 start_auth($t, 8280 => { logins => {
 	%logins,
-	'user@auth'    => http($ok, route($other[0])),
-	'pass@auth'    => http($ok, route($other[1])),
-	'both@auth'    => http($ok, route(@other)),
-	'case@auth'    => http($ok, route(map { lc } @other)),
-	'twice@auth'   => http($ok, route('Auth-User: wrong', $other[0])),
-	'refused@auth' => http($ok, 'Auth-Status: first', route()),
-	'second@auth'  => http($ok, route(), 'Auth-Status: second'),
+	'user@auth'    => http_head($ok, route($other[0])),
+	'pass@auth'    => http_head($ok, route($other[1])),
+	'both@auth'    => http_head($ok, route(@other)),
+	'case@auth'    => http_head($ok, route(map { lc } @other)),
+	'twice@auth'   => http_head($ok, route('Auth-User: wrong', $other[0])),
+	'refused@auth' => http_head($ok, 'Auth-Status: first', route()),
+	'second@auth'  => http_head($ok, route(), 'Auth-Status: second'),
 	'error@auth'   => 'nonsense',
-	'wait0@auth'   => http($ok, 'Auth-Status: no', 'Auth-Wait: 0'),
-	'waitx@auth'   => http($ok, 'Auth-Status: no', 'Auth-Wait: x'),
-	'wait-@auth'   => http($ok, 'Auth-Status: no', 'Auth-Wait: -1'),
-	'v6@auth'      => http($ok, 'Auth-Server: ::1', $port),
-	'nopass@auth'  => http($ok, route()),
-	'haspass@auth' => http($ok, route('Auth-Pass: secret')),
+	'wait0@auth'   => http_head($ok, 'Auth-Status: no', 'Auth-Wait: 0'),
+	'waitx@auth'   => http_head($ok, 'Auth-Status: no', 'Auth-Wait: x'),
+	'wait-@auth'   => http_head($ok, 'Auth-Status: no', 'Auth-Wait: -1'),
+	'v6@auth'      => http_head($ok, 'Auth-Server: ::1', $port),
+	'nopass@auth'  => http_head($ok, route()),
+	'haspass@auth' => http_head($ok, route('Auth-Pass: secret')),
 } });
 
 start_backends($t,

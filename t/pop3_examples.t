@@ -114,7 +114,7 @@ start_backends($t, 8997 => {
 		return $_[0] eq bearer($long) ? '+OK with a token' : ();
 	},
 });
-start_auth($t, 8280 => { reply => http('1.0 200 OK', 'Auth-Status: OK',
+start_auth($t, 8280 => { reply => http_head('1.0 200 OK', 'Auth-Status: OK',
 	'Auth-Server: 127.0.0.1', 'Auth-Port: ' . port(8997)) });
 
 ###############################################################################

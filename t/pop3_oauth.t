@@ -89,22 +89,22 @@ start_auth($t, 8280 => { logins => {
 	'both'     => sub {
 		kept($_[0], route('Auth-User: another@backend', 'Auth-Pass: secret'));
 	},
-	'repeats'  => http($ok, "Auth-Status: wrong token $token"),
-	'ends'     => http($ok, $refused),
-	'ends@own' => http($ok, $refused, "Auth-Error-SASL: $error"),
-	'ends@long' => http($ok, $refused, "Auth-Error-SASL: $long"),
+	'repeats'  => http_head($ok, "Auth-Status: wrong token $token"),
+	'ends'     => http_head($ok, $refused),
+	'ends@own' => http_head($ok, $refused, "Auth-Error-SASL: $error"),
+	'ends@long' => http_head($ok, $refused, "Auth-Error-SASL: $long"),
 	'stays'    => sub { kept($_[0], $refused, $wait) },
 	'own'      => sub { kept($_[0], $refused, $wait, "auth-error-sasl:  $error ") },
-	'late'     => http($ok, $refused, 'Auth-Wait: 600'),
-	'codes'    => http($ok, 'Auth-Status: [AUTH] not you', $wait),
-	'in-use'   => http($ok, 'Auth-Status: [IN-USE] locked', $wait),
-	'temp'     => http($ok, 'Auth-Status: [SYS/TEMP] later'),
-	'temp@own' => http($ok, 'Auth-Status: [SYS/TEMP] later', $wait,
+	'late'     => http_head($ok, $refused, 'Auth-Wait: 600'),
+	'codes'    => http_head($ok, 'Auth-Status: [AUTH] not you', $wait),
+	'in-use'   => http_head($ok, 'Auth-Status: [IN-USE] locked', $wait),
+	'temp'     => http_head($ok, 'Auth-Status: [SYS/TEMP] later'),
+	'temp@own' => http_head($ok, 'Auth-Status: [SYS/TEMP] later', $wait,
 		"Auth-Error-SASL: $error"),
-	'empty'    => http($ok, 'Auth-Status:', $wait),
+	'empty'    => http_head($ok, 'Auth-Status:', $wait),
 	'garbage'  => 'nonsense',
-	'nowhere'  => http($ok, 'Auth-Server: 127.0.0.1', 'Auth-Port: ' . port(8219)),
-	map({ ("unfit $_" => http($ok, $refused, "Auth-Error-SASL: $unfit{$_}")) }
+	'nowhere'  => http_head($ok, 'Auth-Server: 127.0.0.1', 'Auth-Port: ' . port(8219)),
+	map({ ("unfit $_" => http_head($ok, $refused, "Auth-Error-SASL: $unfit{$_}")) }
 		keys %unfit),
 } });
 

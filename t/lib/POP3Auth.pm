@@ -4,7 +4,7 @@ package POP3Auth;
 #
 #	start_auth($t,
 #		8280          => {},
-#		'unix:auth'   => { reply => http('1.0 200 OK', 'Auth-Status: no') },
+#		'unix:auth'   => { reply => http_head('1.0 200 OK', 'Auth-Status: no') },
 #		8281          => { open => [['close']] },
 #		8282          => { logins => {
 #			'half@auth' => ['HTTP/1.0 200 O', ['close']],
@@ -50,7 +50,7 @@ use POP3Records;
 
 our @EXPORT = qw/
 	start_auth asked asked_take auth_connections auth_open auth_ended
-	http route kept is_login
+	http_head route kept is_login
 /;
 
 my $CRLF = "\x0d\x0a";
@@ -190,7 +190,7 @@ sub _cut {
 
 # A head: what is behind "HTTP/", and headers.
 
-sub http {
+sub http_head {
 	my ($status, @headers) = @_;
 
 	return join $CRLF, "HTTP/$status", @headers, '', '';
@@ -211,10 +211,10 @@ sub route {
 sub kept {
 	my ($r, @headers) = @_;
 
-	return http('1.1 200 OK', @headers, 'Content-Length: 0')
+	return http_head('1.1 200 OK', @headers, 'Content-Length: 0')
 		if $r->{request} =~ m! HTTP/1\.1\x0d!;
 
-	return http('1.0 200 OK', @headers);
+	return http_head('1.0 200 OK', @headers);
 }
 
 # True when the password is "secret", or what proves it.
