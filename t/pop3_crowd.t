@@ -77,14 +77,16 @@ my @states = (
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->has_daemon('openssl')
 	->plan(@states / 2 + 14);
 
-# nginx takes USR2 only as a daemon.  The sessions have a log of their own, with
-# little in it: the harness wants all there is to debug.
+# nginx takes USR2 only as a daemon, and gives the new binary what "env" names alone.
+# The sessions have a log of their own, with little in it: the harness wants all there is
+# to debug.
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
 %%TEST_GLOBALS%%
 
 daemon on;
+env ASAN_OPTIONS;
 
 events {
     worker_connections 2048;
