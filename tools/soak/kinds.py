@@ -5,8 +5,9 @@ import asyncio
 import random
 
 from client import Client
-from logins import (CANCELLED, ERRORS, INTERNAL, METHODS, REFUSED, Step, attempt, b64,
-                    batches, capabilities, idle, mailbox, new_login, welcome)
+from logins import (CANCELLED, ERRORS, INTERNAL, METHODS, REFUSED, REFUSED_BY_BACKEND,
+                    UNAVAILABLE, Step, attempt, b64, batches, capabilities, idle, mailbox,
+                    new_login, welcome)
 
 
 async def play(client: Client, rng: random.Random, steps: list[Step]) -> None:
@@ -32,12 +33,12 @@ async def connect(client: Client, rng: random.Random, ports: dict[str, int],
                   faultless: bool = False) -> bool:
     """In clear, with STLS or with TLS from the start; gives whether there is
     TLS. Unless it is to be faultless, there may have been an error."""
-    how = rng.choices(['plain', 'stls', 'tls'], weights=[6, 2, 1])[0]
-    await client.open(ports['tls' if how == 'tls' else 'plain'], tls=how == 'tls')
+    how = rng.choices(['plain', 'kept', 'stls', 'tls'], weights=[3, 3, 2, 1])[0]
+    await client.open(ports['plain' if how == 'stls' else how], tls=how == 'tls')
     await client.greeting()
     if how == 'stls':
         await stls(client, rng, faultless)
-    return how != 'plain'
+    return how in ('stls', 'tls')
 
 
 async def stls(client: Client, rng: random.Random, faultless: bool) -> None:
@@ -84,10 +85,9 @@ async def wait(client: Client, rng: random.Random, ports: dict[str, int]) -> Non
 
 
 async def again(client: Client, rng: random.Random, ports: dict[str, int]) -> None:
-    """Auth-Status: WAIT: the auth server is asked a second time. nginx then has
-    no digest any more: not with APOP and CRAM-MD5."""
+    """Auth-Status: WAIT: the auth server is asked a second time."""
     await connect(client, rng, ports)
-    method = rng.choice([each for each in METHODS if each not in ('apop', 'cram-md5')])
+    method = rng.choice(METHODS)
     name = new_login(rng, 'again', method)
     steps = attempt(rng, method, name, client.challenge, welcome(name))
     await play(client, rng, steps + mailbox(rng, name))
@@ -95,18 +95,23 @@ async def again(client: Client, rng: random.Random, ports: dict[str, int]) -> No
 
 
 async def fault(client: Client, rng: random.Random, ports: dict[str, int], word: str) -> None:
-    """An auth server or a backend that fails, by the login's first word."""
-    if word in ('stall', 'half', 'huge'):
-        # nginx may miss the end of half an answer, and then waits for
-        # auth_http_timeout.
+    """An auth server or a backend that fails, by the login's first word; the session
+    goes on."""
+    if word == 'stall':
         await client.open(ports['impatient'])
         await client.greeting()
     else:
         await connect(client, rng, ports)
     method = rng.choice(METHODS)
     name = new_login(rng, word, method)
-    await play(client, rng, attempt(rng, method, name, client.challenge, INTERNAL))
+    reply = FAULTS.get(word, INTERNAL)
+    await play(client, rng, [*attempt(rng, method, name, client.challenge, reply),
+                             Step(b'QUIT', b'+OK')])
     await client.end()
+
+
+# What the client of a backend that fails is told.
+FAULTS = {'refuse': REFUSED_BY_BACKEND, 'drop': UNAVAILABLE, 'nobody': UNAVAILABLE}
 
 
 async def browse(client: Client, rng: random.Random, ports: dict[str, int]) -> None:
@@ -173,7 +178,8 @@ async def cancelled(client: Client, rng: random.Random, ports: dict[str, int]) -
 async def tls_only(client: Client, rng: random.Random, ports: dict[str, int]) -> None:
     await client.open(ports['only'])
     await client.greeting()
-    capa = b'+OK Capability list follows\r\nTOP\r\nUIDL\r\nRESP-CODES\r\nSTLS\r\n.'
+    capa = (b'+OK Capability list follows\r\nTOP\r\nUIDL\r\nRESP-CODES\r\n'
+            b'AUTH-RESP-CODE\r\nSTLS\r\n.')
     await play(client, rng, [
         Step(b'CAPA', capa), Step(b'USER x', b'-ERR STLS required first'),
         Step(b'AUTH PLAIN ' + b64(b'\0a\0b'), b'-ERR STLS required first')])

@@ -13,7 +13,9 @@ from peers import INVALID, LARGE_MAIL, MAIL, password
 METHODS = ('user', 'apop', 'plain', 'plain-ir', 'login', 'login-ir', 'cram-md5',
            'external', 'external-ir')
 INTERNAL = b'-ERR [SYS/TEMP] internal server error'
-REFUSED = b'-ERR ' + INVALID
+UNAVAILABLE = b'-ERR [SYS/TEMP] mail server is not available'
+REFUSED = b'-ERR [AUTH] ' + INVALID
+REFUSED_BY_BACKEND = b'-ERR [AUTH] invalid login or password'
 CANCELLED = b'-ERR authentication cancelled'
 
 number = itertools.count(1)
@@ -104,7 +106,7 @@ def mailbox(rng: random.Random, login: bytes) -> list[Step]:
 
 def capabilities(tls: bool, starttls: bool = True) -> bytes:
     return b'\r\n'.join([
-        b'+OK Capability list follows', b'TOP', b'USER', b'UIDL', b'RESP-CODES',
+        b'+OK Capability list follows', b'TOP', b'USER', b'UIDL', b'RESP-CODES', b'AUTH-RESP-CODE',
         b'SASL PLAIN LOGIN CRAM-MD5 EXTERNAL',
         *([b'STLS'] if starttls and not tls else []), b'.'])
 

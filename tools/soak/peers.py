@@ -34,24 +34,37 @@ def right(method: bytes, login: bytes, secret: bytes, salt: bytes) -> bool:
 
 
 class Auth(asyncio.Protocol):
-    """Answers one request. ports: of the backend, of the one that closes, and
-    one where nobody listens."""
+    """Answers a request, and those behind it if that is one of HTTP/1.1. ports: of the
+    backend, of the one that closes, and one where nobody listens."""
 
     told_to_wait: set[bytes] = set()
 
     def __init__(self, ports: dict[str, int]) -> None:
         self.ports = ports
         self.request = b''
+        self.idle: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         self.request += data
+        if self.idle:
+            self.idle.cancel()
         if not self.request.endswith(b'\r\n\r\n'):
             return
+        kept = b' HTTP/1.1\r\n' in self.request
         answer = self.answer()
-        if answer is not None:
+        self.request = b''
+        if answer is None:
+            return
+        status, _, headers = answer.partition(b'\r\n')
+        if kept and status == b'HTTP/1.0 200 OK' and headers.startswith(b'Auth-Status: '):
+            head = b'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n'
+            self.transport.write(head + headers)
+            # None is idle for long: what is left at the end is counted.
+            self.idle = asyncio.get_running_loop().call_later(0.5, self.transport.close)
+        else:
             self.transport.write(answer)
             self.transport.close()
 

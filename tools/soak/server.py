@@ -34,6 +34,7 @@ mail {{
     pop3_max_commands 2500;
 
     server {{ listen 127.0.0.1:{plain} backlog=4096; protocol pop3; }}
+    server {{ listen 127.0.0.1:{kept} backlog=4096; protocol pop3; pop3_auth_http_keepalive 16; }}
     server {{ listen 127.0.0.1:{tls} ssl backlog=4096; protocol pop3; }}
     server {{ listen 127.0.0.1:{only}; protocol pop3; starttls only; }}
     server {{ listen 127.0.0.1:{impatient}; protocol pop3; auth_http_timeout 300ms; }}
@@ -57,7 +58,7 @@ THROUGH = {
     'to_no_tls': ('clear', 'pop3_proxy_ssl on;'),
     'to_silent': ('silent', 'timeout 1s;'),
 }
-PORTS = 'plain', 'tls', 'only', 'impatient', 'timeout', 'few', 'small', *THROUGH
+PORTS = 'plain', 'kept', 'tls', 'only', 'impatient', 'timeout', 'few', 'small', *THROUGH
 
 
 def through(ports: dict[str, int], backends: dict[str, int]) -> str:

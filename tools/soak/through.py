@@ -7,15 +7,13 @@ from backends import FAULTS, LATE
 from client import Client
 from kinds import play, stls
 from leaving import DEAF, leave
-from logins import Step, attempt, b64, mailbox, new_login, welcome
+from logins import (REFUSED_BY_BACKEND as REFUSED, UNAVAILABLE, Step, attempt, b64, mailbox,
+                    new_login, welcome)
 
 METHODS = 'user', 'plain', 'plain-ir', 'login', 'login-ir'
 WAYS = 'to_clear', 'to_tls', 'to_starttls'
 # No login is possible there.
 DEAD_ENDS = 'to_closed', 'to_drops', 'to_untrusted', 'to_no_tls'
-
-REFUSED = b'-ERR [AUTH] invalid login or password'
-UNAVAILABLE = b'-ERR [SYS/TEMP] mail server is not available'
 
 
 async def connect(client: Client, rng: random.Random, port: int) -> None:
