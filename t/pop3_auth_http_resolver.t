@@ -27,7 +27,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl --with-debug/)
-	->has_daemon('openssl')->plan(203);
+	->has_daemon('openssl')->plan(206);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -58,6 +58,14 @@ mail {
         timeout          2s;
         resolver         127.0.0.2:%%PORT_8253%% ipv6=off;
         resolver_timeout 60s;
+    }
+
+    server {
+        listen           127.0.0.1:8121;
+        protocol         pop3;
+        timeout          2s;
+        resolver         127.0.0.2:%%PORT_8253%% ipv6=off;
+        resolver_timeout 0;
     }
 
     server {
@@ -264,10 +272,16 @@ is_deeply([sort(dns_take())], ['A six.test', 'AAAA six.test'], 'IPv6 - asked');
 
 # the end of "timeout" meanwhile; the client goes; both at the same time
 
-$s = session(8120);
-is(login($s, 'secret', 'silent.test-8211'), $unavailable, 'timeout - reply');
-ok(closed($s), 'timeout - closed');
-like((errors_take($t, 1))[0], qr/could not be resolved/, 'timeout - error line');
+# of "resolver_timeout 0" nginx makes no time at all
+
+for my $number (8120, 8121) {
+	$s = session($number);
+	is(login($s, 'secret', 'silent.test-8211'), $unavailable,
+		"$number, timeout - reply");
+	ok(closed($s), "$number, timeout - closed");
+	like((errors_take($t, 1))[0], qr/could not be resolved/,
+		"$number, timeout - error line");
+}
 
 dns_take();
 
