@@ -20,11 +20,12 @@ KINDS = {
 
 # Files, and the words that they do not hold.
 STRANGE = [
-    (r'(?:src|auth-http|pop3)/.*', r'nginx_sys\w*'),
-    (r'(?:auth-http|pop3)/.*', r'(?i:\w*ngx\w*)'),
-    # Of two protocols, neither has to know of the other.
-    (r'auth-http/.*', r'(?i:\w*pop3\w*)'),
-    (r'pop3/.*', r'(?i:\w*auth_http\w*)'),
+    (r'(?:src|auth-http|pop3|user-file)/.*', r'nginx_sys\w*'),
+    (r'(?:auth-http|pop3|user-file)/.*', r'(?i:\w*ngx\w*)'),
+    # Of two protocols and a file, none has to know of the others.
+    (r'(?:auth-http|user-file)/.*', r'(?i:\w*pop3\w*)'),
+    (r'(?:pop3|user-file)/.*', r'(?i:\w*auth_http\w*)'),
+    (r'(?:auth-http|pop3)/.*', r'(?i:\w*user_file\w*)'),
     # nginx's own list of protocols is in the one file.
     (r'ngx-mail/src/kind\.rs', r'(?!Pop3\b|NGX_MAIL_POP3_PROTOCOL\b|ngx_pop3_state_e_ngx_pop3_passwd\b)(?i:\w*pop3\w*)'),
     (r'ngx-mail/(?!src/kind\.rs).*', r'(?i:\w*pop3\w*)'),
@@ -39,7 +40,7 @@ def places(text: str) -> dict[str, int]:
 def main() -> None:
     problems = []
     total = 0
-    for folder in ('auth-http/src', 'ngx-mail/src', 'src', 'pop3/src'):
+    for folder in ('auth-http/src', 'ngx-mail/src', 'src', 'pop3/src', 'user-file/src'):
         for file in sorted(map(str, Path(folder).rglob('*.rs'))):
             text = Path(file).read_text()
             if re.search(r'\bunsafe\b', code(text)):

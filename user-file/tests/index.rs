@@ -1,0 +1,115 @@
+//! Logins that are looked up.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use user_file::index::{Fault, build, find, slots_for};
+use user_file::{Entry, Lines, Password, Unfit};
+
+fn index(file: &str) -> Result<Vec<u32>, Fault> {
+    let mut table = vec![u32::MAX; slots_for(Lines::new(file.as_bytes()).count())];
+    build(file.as_bytes(), &mut table).map(|()| table)
+}
+
+fn backend<'a>(file: &'a str, table: &[u32], login: &str) -> Option<&'a str> {
+    let entry = find(file.as_bytes(), table, login.as_bytes())?;
+    assert_eq!(entry.login, login.as_bytes());
+    Some(std::str::from_utf8(entry.backend.unwrap_or_default()).unwrap())
+}
+
+#[test]
+fn every_login_is_found_and_no_other() {
+    let file = "# of two\r\nbob::one\r\n\r\nBob::two\n bob::three\nbob ::four\nb::five";
+    let table = index(file).unwrap();
+    for (login, expected) in
+        [("bob", "one"), ("Bob", "two"), (" bob", "three"), ("bob ", "four"), ("b", "five")]
+    {
+        assert_eq!(backend(file, &table, login), Some(expected), "{login}");
+    }
+    for login in ["", "BOB", "bo", "bobb", "# of two", "bob:", "bob::one", "bob::one\r\n", "x"] {
+        assert_eq!(backend(file, &table, login), None, "{login}");
+    }
+}
+
+#[test]
+fn a_login_of_a_client_is_no_part_of_a_line() {
+    // Two slots are looked at for each login, or one alone.
+    let file = "a:{PLAIN}b:c\n";
+    for slots in [1, 2] {
+        let mut table = vec![0; slots];
+        build(file.as_bytes(), &mut table).unwrap();
+        for login in ["a:{PLAIN}b", "a:", "a:{PLAIN}b:c", "", "a\n", "{PLAIN}b"] {
+            assert!(find(file.as_bytes(), &table, login.as_bytes()).is_none(), "{login}");
+        }
+        let password = Password::parse(b"{PLAIN}b").unwrap();
+        let entry = Entry { login: b"a", password, backend: Some(b"c") };
+        assert_eq!(find(file.as_bytes(), &table, b"a"), Some(entry));
+    }
+}
+
+#[test]
+fn many_logins() {
+    let login = |number: usize| format!("user{number}@example.org");
+    let file: String = (0..10_000).map(|n| format!("{}:{{PLAIN}}x:{n}\n", login(n))).collect();
+    let table = index(&file).unwrap();
+    for number in (0..10_000).step_by(7) {
+        assert_eq!(backend(&file, &table, &login(number)), Some(number.to_string().as_str()));
+    }
+    assert_eq!(backend(&file, &table, &login(10_000)), None);
+}
+
+#[test]
+fn a_login_twice() {
+    let file = "bob:\n# bob\r\n\ntom:\nTom:\ntom:{PLAIN}x\nbob:\n";
+    assert_eq!(index(file), Err(Fault::Twice { first: 4, second: 6 }));
+    assert_eq!(index("bob:\nbob:"), Err(Fault::Twice { first: 1, second: 2 }));
+    assert_eq!(index("\nbob:\r\nbob:"), Err(Fault::Twice { first: 2, second: 3 }));
+}
+
+#[test]
+fn the_first_fault_is_told() {
+    let unfit = |line, unfit| Err(Fault::Unfit { line, unfit });
+    assert_eq!(index("bob:\n\ntom\nbob:"), unfit(3, Unfit::NoColon));
+    assert_eq!(index("bob:\nbob:\ntom"), Err(Fault::Twice { first: 1, second: 2 }));
+    assert_eq!(index("bob:\nbob:x"), unfit(2, Unfit::NoPrefix));
+}
+
+#[test]
+fn files_without_logins() {
+    for file in ["", "\n", "# bob:\n"] {
+        let table = index(file).unwrap();
+        assert_eq!(backend(file, &table, "bob"), None);
+        assert_eq!(build(file.as_bytes(), &mut []), Ok(()));
+    }
+    assert!(find(b"bob:", &[], b"bob").is_none());
+}
+
+#[test]
+fn a_table_that_is_too_small() {
+    let file = "a:\nb:\nc:\n";
+    let mut table = [0; 3];
+    assert_eq!(build(file.as_bytes(), &mut table), Ok(()));
+    for login in ["a", "b", "c"] {
+        assert_eq!(backend(file, &table, login), Some(""));
+    }
+    assert_eq!(backend(file, &table, "d"), None);
+    assert_eq!(build(file.as_bytes(), &mut [0; 2]), Err(Fault::Full));
+    assert_eq!(build(file.as_bytes(), &mut []), Err(Fault::Full));
+}
+
+#[test]
+fn a_table_of_another_file_finds_nothing_wrong() {
+    let table = index("alice:\nbob:\n").unwrap();
+    for file in ["", "x", "alice", "alice:secret", ":"] {
+        for login in ["alice", "bob", ""] {
+            assert!(find(file.as_bytes(), &table, login.as_bytes()).is_none());
+        }
+    }
+}
+
+#[test]
+fn a_table_is_at_most_half_full() {
+    assert_eq!(slots_for(0), 1);
+    assert_eq!(slots_for(1), 3);
+    assert_eq!(slots_for(100_000), 200_001);
+    assert_eq!(slots_for(usize::MAX), usize::MAX);
+}
