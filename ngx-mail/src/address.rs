@@ -116,7 +116,17 @@ impl Conf<'_> {
     ///
     /// There is no such host, or no memory.
     pub fn look_up(&mut self, value: Text, usage: &CStr) -> Result<Found, Refused> {
-        self.find(value, value.as_raw(), false, usage)
+        let found = self.find(value.as_raw(), false)?;
+        found.map_err(|reason| self.refuse(reason, value.as_bytes(), usage))
+    }
+
+    /// The same without a message: the value may be a secret.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn look_up_silently(&mut self, value: Text) -> Result<Option<Found>, NoMemory> {
+        Ok(self.find(value.as_raw(), false)?.ok())
     }
 
     /// Looks up the server of a URL, of which the scheme may be left out.
@@ -133,16 +143,16 @@ impl Conf<'_> {
             url.data = unsafe { url.data.add(SCHEME.len()) };
             url.len = url.len.saturating_sub(SCHEME.len());
         }
-        self.find(value, url, true, usage)
+        let found = self.find(url, true)?;
+        found.map_err(|reason| self.refuse(reason, value.as_bytes(), usage))
     }
 
+    /// Gives nginx's reason if there is none.
     fn find(
         &mut self,
-        value: Text,
         text: ngx_str_t,
         uri: bool,
-        usage: &CStr,
-    ) -> Result<Found, Refused> {
+    ) -> Result<Result<Found, &'static CStr>, NoMemory> {
         // SAFETY: all zeros are a valid ngx_url_t.
         let mut url: ngx_url_t = unsafe { mem::zeroed() };
         url.url = text;
@@ -153,7 +163,7 @@ impl Conf<'_> {
             if ngx_parse_url(self.pool(), &raw mut url) != NGX_OK as isize {
                 let reason =
                     if url.err.is_null() { c"no memory for" } else { CStr::from_ptr(url.err) };
-                return Err(self.refuse(reason, value.as_bytes(), usage));
+                return Ok(Err(reason));
             }
         }
         let list = NonNull::new(url.addrs).ok_or(NoMemory)?;
@@ -162,7 +172,7 @@ impl Conf<'_> {
         // SAFETY: both are parts of the directive's value, which stays, or empty.
         let (text, uri) = unsafe { (Text::from_raw(url.host), Text::from_raw(url.uri)) };
 
-        Ok(Found { list, count: url.naddrs, host: host(&url), has_port, text, uri })
+        Ok(Ok(Found { list, count: url.naddrs, host: host(&url), has_port, text, uri }))
     }
 
     /// Makes the addresses of a server, with this port where none was looked up.

@@ -103,6 +103,9 @@ pub struct Server {
     pub max_commands: Option<usize>,
     /// `starttls` of ngx_mail_ssl_module.
     pub starttls: StartTls,
+    /// Whether it asks for certificates of clients, and has them verified
+    /// (`ssl_verify_client`).
+    pub verifies_client: bool,
     /// `server_name`.
     pub name: Text,
 }
@@ -164,6 +167,35 @@ impl Conf<'_> {
                 value.as_ptr(),
                 (*(*self.raw.as_ptr()).args).elts.cast::<ngx_str_t>(),
                 remedy.as_ptr(),
+            );
+        }
+        Refused::Logged
+    }
+
+    /// Refuses a line of another file: says what is wrong with it, and a number behind that
+    /// if there is one.
+    pub fn refuse_line(
+        &mut self,
+        path: Text,
+        line: usize,
+        what: &CStr,
+        number: Option<usize>,
+    ) -> Refused {
+        let path = printable(path.as_bytes());
+        let format = if number.is_some() { c"\"%*s\":%ui: %s %ui" } else { c"\"%*s\":%ui: %s" };
+        // SAFETY: the invariant; "%*s" takes a length and a pointer to as many bytes, "%ui"
+        // an ngx_uint_t, "%s" a string. A value too many is not looked at.
+        unsafe {
+            ngx_conf_log_error(
+                NGX_LOG_EMERG as usize,
+                self.raw.as_ptr(),
+                0,
+                format.as_ptr(),
+                path.len(),
+                path.as_ptr(),
+                line,
+                what.as_ptr(),
+                number.unwrap_or(0),
             );
         }
         Refused::Logged
@@ -254,6 +286,8 @@ impl Conf<'_> {
                     Ok(NGX_MAIL_STARTTLS_ONLY) => StartTls::Only,
                     _ => StartTls::Off,
                 },
+                // 3 is "optional_no_ca".
+                verifies_client: matches!((*ssl).verify, 1 | 2),
                 name: Text::from_raw((*core).server_name),
             }
         }
@@ -289,7 +323,7 @@ impl Conf<'_> {
 }
 
 /// A value up to its first control character.
-fn printable(value: &[u8]) -> &[u8] {
+pub(crate) fn printable(value: &[u8]) -> &[u8] {
     value.split(u8::is_ascii_control).next().unwrap_or_default()
 }
 
