@@ -58,36 +58,42 @@ start_daemons($t);
 
 $t->run();
 
+sub is_held {
+	my ($text) = @_;
+
+	return in_memory(worker_pid($t), $text);
+}
+
 # what is looked for would be found: an incomplete line is held
 
 my $s = POP3Session->new();
 
 $s->ok('greeting');
 $s->print('PASS wipe-held');
-ok(wait_until(sub { in_memory('wipe-held') }), 'an incomplete line is held');
+ok(wait_until(sub { is_held('wipe-held') }), 'an incomplete line is held');
 undef $s;
-ok(wait_until(sub { !in_memory('wipe-held') }), 'and wiped with its session');
+ok(wait_until(sub { !is_held('wipe-held') }), 'and wiped with its session');
 
 # the memory is held on to for the next incomplete line
 
 $s = POP3Session->new();
 $s->ok('greeting');
 $s->print('PASS wipe-before');
-wait_until(sub { in_memory('wipe-before') });
+wait_until(sub { is_held('wipe-before') });
 $s->print("\x0d\x0aNO");
 $s->read();
-ok(wait_until(sub { !in_memory('wipe-before') }), 'and wiped for the next one');
+ok(wait_until(sub { !is_held('wipe-before') }), 'and wiped for the next one');
 
 # the connection is reset, so that what is held is not read any further
 
 $s = POP3Session->new();
 $s->ok('greeting');
 $s->print('PASS wipe-reset');
-wait_until(sub { in_memory('wipe-reset') });
+wait_until(sub { is_held('wipe-reset') });
 setsockopt($s->socket(), SOL_SOCKET, SO_LINGER, pack('ii', 1, 0))
 	or die "Can't set SO_LINGER: $!\n";
 undef $s;
-ok(wait_until(sub { !in_memory('wipe-reset') }), 'a held line is wiped on reset');
+ok(wait_until(sub { !is_held('wipe-reset') }), 'a held line is wiped on reset');
 
 for (
 	['in the wrong state', 'PASS wipe-state', 'wipe-state'],
@@ -102,7 +108,7 @@ for (
 	$s = POP3Session->new();
 	$s->read();
 	command($s, $line);
-	ok(wait_until(sub { !in_memory($secret) }), "a secret $name is wiped");
+	ok(wait_until(sub { !is_held($secret) }), "a secret $name is wiped");
 }
 
 # what a password was decoded in, which is on the stack: little of it outlives
@@ -112,7 +118,7 @@ $s = POP3Session->new();
 $s->read();
 command($s, 'AUTH LOGIN ' . encode_base64('test', ''));
 command($s, encode_base64("wipe-b64\0", ''));
-ok(wait_until(sub { !in_memory('wipe-b64') }), 'a decoded secret is wiped');
+ok(wait_until(sub { !is_held('wipe-b64') }), 'a decoded secret is wiped');
 
 # a login that fails, and what was sent behind it
 
@@ -121,7 +127,7 @@ $s->read();
 segment($s, join '', map { "$_\x0d\x0a" } 'USER wait@example.com',
 	'PASS wipe-password', 'PASS wipe-ahead');
 replies($s, 3);
-ok(wait_until(sub { !in_memory('wipe-ahead') }),
+ok(wait_until(sub { !is_held('wipe-ahead') }),
 	'what is behind a login that fails is wiped');
 
 undef $s;
@@ -138,40 +144,10 @@ for (
 	$s->read();
 	command($s, "USER $login");
 	like(command($s, "PASS wipe-$name"), $reply, "a login is $name");
-	ok(wait_until(sub { !in_memory("wipe-$name") }), 'and its password wiped');
+	ok(wait_until(sub { !is_held("wipe-$name") }), 'and its password wiped');
 }
 
 undef $s;
-
-###############################################################################
-
-# Whether the text stands anywhere in the worker's writable memory, but for the
-# tables of a sanitizer, which are larger than all else.
-
-sub in_memory {
-	my ($text) = @_;
-
-	no warnings 'portable';
-
-	my $pid = worker_pid($t);
-
-	open my $maps, '<', "/proc/$pid/maps" or die "Can't read maps: $!\n";
-	open my $mem, '<:raw', "/proc/$pid/mem" or die "Can't read memory: $!\n";
-
-	while (<$maps>) {
-		my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
-
-		($from, $to) = (hex $from, hex $to);
-		next if $to - $from > 1 << 30;
-
-		sysseek($mem, $from, 0) or next;
-		sysread($mem, my $bytes, $to - $from) or next;
-
-		return 1 if index($bytes, $text) >= 0;
-	}
-
-	return 0;
-}
 
 undef $t;
 

@@ -24,7 +24,7 @@ our @EXPORT = (@POP3Servers::EXPORT, qw/
 	command replies multiline closed starttls receive segment
 	b64 unb64 sasl_plain xoauth2 oauthbearer challenge cram_md5 apop traces
 	nginx_test reload create_certificate
-	wait_until read_pid gone worker_pid worker_fds worker_rss
+	wait_until read_pid gone worker_pid worker_fds worker_rss rss in_memory
 /);
 
 my $TIMEOUT = 8;
@@ -350,10 +350,44 @@ sub worker_fds {
 sub worker_rss {
 	my ($t) = @_;
 
-	open my $fh, '<', '/proc/' . worker_pid($t) . '/statm'
-		or die "Can't read the worker's memory: $!\n";
+	return rss(worker_pid($t));
+}
+
+# That of any process.
+
+sub rss {
+	my ($pid) = @_;
+
+	open my $fh, '<', "/proc/$pid/statm"
+		or die "Can't read the memory's size: $!\n";
 
 	return (split ' ', <$fh>)[1] * POSIX::sysconf(POSIX::_SC_PAGESIZE());
+}
+
+# Whether the text stands anywhere in a process's writable memory, but for the
+# tables of a sanitizer, which are larger than all else.
+
+sub in_memory {
+	my ($pid, $text) = @_;
+
+	no warnings 'portable';
+
+	open my $maps, '<', "/proc/$pid/maps" or die "Can't read maps: $!\n";
+	open my $mem, '<:raw', "/proc/$pid/mem" or die "Can't read memory: $!\n";
+
+	while (<$maps>) {
+		my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
+
+		($from, $to) = (hex $from, hex $to);
+		next if $to - $from > 1 << 30;
+
+		sysseek($mem, $from, 0) or next;
+		sysread($mem, my $bytes, $to - $from) or next;
+
+		return 1 if index($bytes, $text) >= 0;
+	}
+
+	return 0;
 }
 
 ###############################################################################
