@@ -8,6 +8,7 @@ pub mod backend;
 pub mod directives;
 #[cfg(not(test))]
 pub mod proxy;
+pub mod users;
 
 use ngx_mail::conf::{Conf, Refused, Server, StartTls};
 use ngx_mail::text::{Text, Texts};

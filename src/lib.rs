@@ -32,3 +32,5 @@ mod module;
 mod refusal;
 #[forbid(unsafe_code)]
 mod turns;
+#[forbid(unsafe_code)]
+mod users;

@@ -1,8 +1,8 @@
 //! Logins: how they begin, and what nginx calls for the connections to auth servers and
 //! backends then.
 //!
-//! [`asking`] is how a login goes on at an auth server, [`at_backend`] how at a backend,
-//! and [`failure`] how it ends without success.
+//! [`asking`] is how a login goes on at an auth server, [`checking`] how with a file of
+//! users, [`at_backend`] how at a backend, and [`failure`] how it ends without success.
 
 use failure::{Login, fail, refuse, refuse_credentials};
 use ngx_mail::client::Client as _;
@@ -17,6 +17,7 @@ use crate::module::Pop3;
 
 mod asking;
 mod at_backend;
+mod checking;
 pub mod failure;
 
 /// Begins a login with the attempt that is shown, which came by this method.
@@ -32,6 +33,7 @@ pub fn begin(session: Session<'_, Pop3>, method: Method) {
     match source {
         Source::Pass { addresses, .. } => at_backend::begin(login, addresses.take_turn()),
         Source::Auth(auth) => asking::begin(login, auth),
+        Source::File(file) => checking::begin(login, file),
     }
 }
 

@@ -11,10 +11,10 @@ use crate::conf::auth_directives::{
 };
 use crate::conf::directives::{Auth, CapabilityList, ClientBuffer, MaxCommands};
 use crate::conf::proxy::{
-    ProxyPass, ProxySsl, ProxySslCertificate, ProxySslCertificateKey, ProxySslCiphers, ProxySslCrl,
-    ProxySslName, ProxySslPasswordFile, ProxySslProtocols, ProxySslServerName,
-    ProxySslSessionReuse, ProxySslTrustedCertificate, ProxySslVerify, ProxySslVerifyDepth,
-    ProxyXclient,
+    AuthUserFile, ProxyPass, ProxySsl, ProxySslCertificate, ProxySslCertificateKey,
+    ProxySslCiphers, ProxySslCrl, ProxySslName, ProxySslPasswordFile, ProxySslProtocols,
+    ProxySslServerName, ProxySslSessionReuse, ProxySslTrustedCertificate, ProxySslVerify,
+    ProxySslVerifyDepth, ProxyXclient,
 };
 
 /// The module.
@@ -62,6 +62,7 @@ ngx_mail::module! {
             AuthHttpKeepalive,
             AuthHttpPassClientCert,
             AuthHttpTimeout,
+            AuthUserFile,
         ],
     }
 }

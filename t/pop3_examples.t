@@ -25,17 +25,14 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $login = 'test@example.com';
+my $alice = 'alice@example.com';
 my $long = 'x' x 6000;
 
 my ($t, $dir);
 
 my %check = (
 	'auth-service' => sub {
-		my $owner = 'alice@example.com';
-		my $s = tls_session();
-
-		return logs_in(tls_session(), $owner)
-			&& has_mail($s, "APOP $owner " . apop(challenge($s->{greeting}), 'secret'))
+		return logs_in(tls_session(), $alice) && by_apop()
 			&& oauth('token-of-bob') eq '-ERR [AUTH] Invalid login or password'
 			&& oauth('token-of-alice') eq 'mail';
 	},
@@ -92,6 +89,22 @@ my %check = (
 		return $refused && command($s, 'STLS') =~ /^\+OK/
 			&& starttls($s) && logs_in($s);
 	},
+	'users' => sub {
+		my ($certified, $unknown) = (tls_session(certificate($alice)), tls_session());
+		my $refused = '-ERR [AUTH] invalid login or password';
+
+		connections_take();
+		command($unknown, 'USER nobody@example.com');
+
+		return (grep { logs_in(tls_session(), "$_\@example.com") }
+				qw/ alice bob carol dave erin /) == 5
+			&& join(' ', map { $_->{lines}[0] } connections_take())
+				eq 'USER carol@example.com USER erin@example.com'
+			&& by_apop() && by_cram_md5()
+			&& has_mail($certified, 'AUTH EXTERNAL =')
+			&& command(tls_session(), 'AUTH EXTERNAL =') eq $refused
+			&& command($unknown, 'PASS secret') eq $refused;
+	},
 );
 
 my @examples = sort map { m{([^/]+)\.conf$} } glob '../examples/*.conf';
@@ -104,10 +117,14 @@ $t = Test::Nginx->new()->has(qw/mail mail_ssl/)
 
 $dir = $t->testdir();
 
-create_certificate($t, $_) for 'localhost', $login;
+create_certificate($t, $_) for 'localhost', $login, $alice;
+$t->write_file('users-ca.crt', join '', map { contents("$dir/$_.crt") } $login, $alice);
+$t->write_file('users', contents('../examples/users')
+	=~ s/backend2\.example\.com(?::110)?/'127.0.0.1:' . port(8996)/ger);
+chmod 0600, "$dir/users";
 start_daemons($t);
 $t->run_daemon('../examples/auth-service.py', port(8081), port(8111));
-start_backends($t, 8997 => {
+start_backends($t, 8996 => {}, 8997 => {
 	greeting => '+OK [XCLIENT] ready',
 	tls      => { ssl => 1 },
 	TOKEN    => sub {
@@ -159,7 +176,8 @@ sub wrapped {
 		s/127\.0\.0\.1:8080/127.0.0.1:8280/ if $tls;
 		s/127\.0\.0\.1:9000/127.0.0.1:8081/;
 		s/backend\.example\.com/localhost/g;
-		s{/etc/ssl/\S+/users-ca\.pem}{%%TESTDIR%%/$login.crt};
+		s{/etc/nginx/pop3-users}{%%TESTDIR%%/users};
+		s{/etc/ssl/\S+/users-ca\.pem}{%%TESTDIR%%/users-ca.crt};
 		s{/etc/ssl/\S+/\S+\.key}{%%TESTDIR%%/localhost.key}g;
 		s{/etc/ssl/\S+/\S+(?=;)}{%%TESTDIR%%/localhost.crt}g;
 		s{/var/log/nginx/}{%%TESTDIR%%/};
@@ -238,6 +256,19 @@ sub has_mail {
 	return command($s, $line) =~ /^\+OK/ && command($s, 'STAT') =~ /^\+OK 1 /;
 }
 
+sub by_apop {
+	my $s = tls_session();
+
+	return has_mail($s, "APOP $alice " . apop(challenge($s->{greeting}), 'secret'));
+}
+
+sub by_cram_md5 {
+	my $s = tls_session();
+	my $challenge = challenge(command($s, 'AUTH CRAM-MD5'));
+
+	return has_mail($s, cram_md5($challenge, $alice, 'secret'));
+}
+
 # What becomes of alice with this token: her mail, or the last reply.
 
 sub oauth {
@@ -254,7 +285,7 @@ sub oauth {
 sub bearer {
 	my ($token) = @_;
 
-	return b64("n,a=alice\@example.com,\x01auth=Bearer $token\x01\x01");
+	return b64("n,a=$alice,\x01auth=Bearer $token\x01\x01");
 }
 
 ###############################################################################

@@ -20,6 +20,7 @@ use POP3Session;
 use POP3Auth;
 use POP3Backend;
 use POP3Proxy;
+use POP3Users;
 
 ###############################################################################
 
@@ -86,6 +87,13 @@ my @dialogues = (
 		lines('USER test', 'PASS wrong')],
 	['auth_http, no reply', 8190, qr/internal server error$CRLF.*^\+OK$CRLF\z/ms,
 		lines('USER closes', 'PASS secret', 'QUIT')],
+	['a file, text', 8200, at_backend('text')],
+	['a file, base64', 8200, at_backend('base64')],
+	['a file, hash', 8200, at_backend('hash')],
+	['a file, refused and right', 8200, $bye, lines('USER hash', 'PASS wrong',
+		'USER text', 'PASS secret', 'STAT', 'QUIT')],
+	['a file, nobody', 8200, qr/^-ERR \[AUTH\] invalid.*^\+OK$CRLF\z/ms,
+		lines('USER nobody', 'PASS secret', 'QUIT')],
 	['TLS that is not trusted', 8180, qr/available$CRLF.*^\+OK$CRLF\z/ms,
 		lines('USER never', 'PASS secret', 'QUIT')],
 );
@@ -190,6 +198,13 @@ mail {
     }
 
     server {
+        listen               127.0.0.1:8200;
+        protocol             pop3;
+        pop3_auth_user_file  users;
+        pop3_proxy_pass      127.0.0.1:8211;
+    }
+
+    server {
         listen               127.0.0.1:8180;
         protocol             pop3;
         error_log            %%TESTDIR%%/tls.log info;
@@ -202,6 +217,8 @@ mail {
 EOF
 
 create_certificate($t, 'localhost');
+write_users($t, 'users', join '', map { "$_->[0]:" . hashed($_->[1], 'secret') . "\n" }
+	['text', '{PLAIN}'], ['base64', '{PLAIN.b64}'], ['hash', '$6$']);
 fail_at(0);
 $t->write_file('hosts', join '', map { "$_ next.test\n" } @addresses);
 

@@ -22,12 +22,20 @@ pub struct Route<'c> {
 }
 
 impl<'c> Route<'c> {
-    /// That of the configuration.
-    pub fn of(backend: &'c Backend) -> Self {
-        let (addresses, host) = match &backend.source {
-            Source::Pass { addresses, host } => (Some(addresses), Some(host.into())),
-            Source::Auth(_) => (None, None),
+    /// That of the configuration, to this place if it has several.
+    pub fn of(backend: &'c Backend, place: Option<usize>) -> Self {
+        let known = match &backend.source {
+            Source::Pass { addresses, host } => Some((addresses, host)),
+            Source::Auth(_) => None,
+            Source::File(file) => match place {
+                Some(place) => {
+                    file.places().as_slice().get(place).map(|place| (&place.addresses, &place.host))
+                }
+                None => file.fallback.as_ref().map(|(addresses, host)| (addresses, host)),
+            },
         };
+        let (addresses, host) = known.unzip();
+        let host = host.map(ServerName::from);
         Self { addresses, host, tls: backend.tls.as_ref() }
     }
 }

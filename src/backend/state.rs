@@ -20,6 +20,8 @@ pub struct State {
     pub input: Bytes,
     /// What the backend has said of a token that it refuses, in base64.
     pub challenge: Option<Bytes>,
+    /// Which place of the configuration it is at, if that has several.
+    pub place: Option<usize>,
     options: Options,
     turns: Turns,
 }
@@ -30,11 +32,12 @@ impl State {
     /// # Errors
     ///
     /// There is no memory.
-    pub fn new(options: Options, first: usize) -> Result<Self, NoMemory> {
+    pub fn new(options: Options, first: usize, place: Option<usize>) -> Result<Self, NoMemory> {
         Ok(Self {
             dialogue: Dialogue::new(options),
             input: Bytes::with_capacity(LINE)?,
             challenge: None,
+            place,
             options,
             turns: Turns::new(first),
         })

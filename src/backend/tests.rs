@@ -29,7 +29,7 @@ struct Play {
 
 impl Play {
     fn new(options: Options) -> Self {
-        let state = State::new(options, 0).unwrap();
+        let state = State::new(options, 0, None).unwrap();
         Self { server: Server::default(), client: Fake::default(), state, credentials: CREDENTIALS }
     }
 
@@ -299,7 +299,7 @@ fn each_address_is_tried_once_from_the_first_on() {
     play.waits_after(b"+OK\r\n");
     assert!(!play.state.dialogue.replaceable(), "a backend was told who logs in");
 
-    let mut state = State::new(Options::default(), usize::MAX).unwrap();
+    let mut state = State::new(Options::default(), usize::MAX, None).unwrap();
     let tried: Vec<_> = std::iter::from_fn(|| state.next_address(3)).collect();
     assert_eq!(tried, [(usize::MAX, 3), (0, 2), (1, 1)]);
 

@@ -7,6 +7,7 @@ use ngx_mail::tls::{Options, Tls, Unusable, Versions};
 use pop3::Methods;
 
 use super::auth::{self, Auth};
+use super::users::{Files, UserFile};
 
 /// The depth of a chain of certificates: those of public CAs have two intermediate
 /// ones at most, and may have one more for a root that is not known everywhere.
@@ -23,6 +24,10 @@ pub struct Settings {
     pub pass: Option<(Text, Found)>,
     /// What is said of auth servers.
     pub auth: auth::Settings,
+    /// `pop3_auth_user_file`: its whole path.
+    pub user_file: Option<Text>,
+    /// The files that servers of this configuration have read.
+    files: Files,
     /// `pop3_proxy_ssl`.
     pub ssl: Option<Ssl>,
     /// `pop3_proxy_ssl_verify`.
@@ -85,6 +90,8 @@ pub enum Source {
     },
     /// An auth server.
     Auth(Auth),
+    /// A file of users.
+    File(UserFile),
 }
 
 impl Settings {
@@ -100,18 +107,29 @@ impl Settings {
         methods: &Methods,
     ) -> Result<Option<Backend>, Refused> {
         let merged = self.with(parent);
-        let source = match self.pass(parent, cf)? {
-            Some((pass, found)) => {
-                check_methods(cf, methods)?;
-                if self.auth.url.is_none() && parent.auth.url.is_none() {
-                    cf.give_auth_http(c"unix:pop3_proxy_pass")?;
+        let pass = self.pass(parent, cf)?;
+        let file = self.file(parent, cf)?;
+        if (pass.is_some() || file.is_some())
+            && self.auth.url.is_none()
+            && parent.auth.url.is_none()
+        {
+            cf.give_auth_http(c"unix:pop3_proxy_pass")?;
+        }
+        let fallback = pass.map(|pass| merged.backend(cf, pass)).transpose()?;
+        let source = match (file, fallback) {
+            (Some(path), fallback) => {
+                check_external(cf, methods)?;
+                let file = UserFile::new(cf, &parent.files, path, merged.port(), fallback)?;
+                if merged.is_unnamed() {
+                    file.check_names(cf)?;
                 }
-                merged.check_name(cf, pass, found.host())?;
-                let port = if merged.ssl == Some(Ssl::On) { TLS_PORT } else { PORT };
-                let addresses = cf.addresses(&found, port)?;
-                Source::Pass { addresses, host: found.host() }
+                Source::File(file)
             }
-            None => match self.auth.merge(&parent.auth, cf)? {
+            (None, Some((addresses, host))) => {
+                check_methods(cf, methods)?;
+                Source::Pass { addresses, host }
+            }
+            (None, None) => match self.auth.merge(&parent.auth, cf)? {
                 Some(auth) => Source::Auth(auth),
                 None => return Ok(None),
             },
@@ -140,11 +158,48 @@ impl Settings {
         }
     }
 
+    /// The file of users, likewise.
+    fn file(&self, parent: &Self, cf: &mut Conf<'_>) -> Result<Option<Text>, Refused> {
+        match (self.user_file, self.auth.url.is_some()) {
+            (Some(path), true) => Err(cf.refuse(
+                c"\"pop3_auth_user_file\"",
+                path.as_bytes(),
+                c"and \"auth_http\" are in one server, and each says who may log in: remove one \
+                  of them",
+            )),
+            (Some(path), false) => Ok(Some(path)),
+            (None, true) => Ok(None),
+            (None, false) => Ok(parent.user_file),
+        }
+    }
+
+    /// Whether the backend's own name has to be in a certificate.
+    fn is_unnamed(&self) -> bool {
+        let tls = !matches!(self.ssl, None | Some(Ssl::Off));
+        tls && self.verify != Some(false) && self.name.is_none()
+    }
+
+    const fn port(&self) -> u16 {
+        if matches!(self.ssl, Some(Ssl::On)) { TLS_PORT } else { PORT }
+    }
+
+    /// The backend of `pop3_proxy_pass`.
+    fn backend(
+        &self,
+        cf: &mut Conf<'_>,
+        (pass, found): (Text, Found),
+    ) -> Result<(Addresses, Host), Refused> {
+        self.check_name(cf, pass, found.host())?;
+        Ok((cf.addresses(&found, self.port())?, found.host()))
+    }
+
     /// This level, and what is not set in it from the outer one.
     fn with(&self, parent: &Self) -> Self {
         Self {
             pass: self.pass.or(parent.pass),
             auth: auth::Settings::default(),
+            user_file: None,
+            files: Files::default(),
             ssl: self.ssl.or(parent.ssl),
             verify: self.verify.or(parent.verify),
             depth: self.depth.or(parent.depth),
@@ -164,8 +219,7 @@ impl Settings {
 
     /// Refuses a backend without a name that its certificate could have.
     fn check_name(&self, cf: &mut Conf<'_>, pass: Text, host: Host) -> Result<(), Refused> {
-        let tls = !matches!(self.ssl, None | Some(Ssl::Off));
-        if tls && self.verify != Some(false) && matches!((host, self.name), (Host::Unix, None)) {
+        if self.is_unnamed() && matches!(host, Host::Unix) {
             return Err(cf.refuse(
                 c"\"pop3_proxy_ssl\" cannot tell whose certificate is to be expected from",
                 pass.as_bytes(),
@@ -240,6 +294,19 @@ impl Settings {
     }
 }
 
+/// Refuses a method that needs a certificate where nobody asks for one.
+fn check_external(cf: &mut Conf<'_>, methods: &Methods) -> Result<(), Refused> {
+    if methods.external && !cf.server().verifies_client {
+        return Err(cf.refuse(
+            c"method",
+            b"external",
+            c"in the \"pop3_auth\" directive logs in by \"pop3_auth_user_file\" whom a verified \
+              certificate names: set \"ssl_verify_client\" to \"on\" or \"optional\"",
+        ));
+    }
+    Ok(())
+}
+
 /// Refuses methods that need somebody who knows the passwords, or whom a certificate
 /// names.
 fn check_methods(cf: &mut Conf<'_>, methods: &Methods) -> Result<(), Refused> {
@@ -251,7 +318,7 @@ fn check_methods(cf: &mut Conf<'_>, methods: &Methods) -> Result<(), Refused> {
             method,
             c"in the \"pop3_auth\" directive needs somebody who can check it, and a backend of \
               \"pop3_proxy_pass\" is given passwords only: remove the method, or use \
-              \"auth_http\"",
+              \"auth_http\" or \"pop3_auth_user_file\"",
         )),
         None => Ok(()),
     }

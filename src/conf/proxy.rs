@@ -123,6 +123,23 @@ impl Directive for ProxySslProtocols {
     }
 }
 
+/// `pop3_auth_user_file path;`
+pub struct AuthUserFile;
+
+impl Directive for AuthUserFile {
+    type Conf = ServerConf;
+
+    const NAME: &CStr = c"pop3_auth_user_file";
+    const VALUES: Values = Values::One;
+
+    fn set(cf: &mut Conf<'_>, conf: &mut ServerConf) -> Result<(), Refused> {
+        set(cf, &mut conf.settings.user_file, |cf, value| {
+            let path = read_text(cf, value)?;
+            Ok(cf.full_path(path)?)
+        })
+    }
+}
+
 /// Reads the value of a directive that stands once in a level. Of all types there is one
 /// of these, not of all directives.
 #[inline(never)]

@@ -1,5 +1,6 @@
 //! A login at a backend: from the first address to the relay.
 
+use ngx_mail::address::Addresses;
 use ngx_mail::certificate::ServerName;
 use ngx_mail::client::Client as _;
 use ngx_mail::error::NoMemory;
@@ -18,12 +19,24 @@ use crate::conf::backend::{Backend, Ssl};
 
 /// Begins a login at the backend of the configuration, with this address.
 pub fn begin(mut login: Login<'_>, first: usize) {
-    if enter(&mut login, first, false).is_some() { connect(login) } else { fail(login) }
+    if enter(&mut login, first, None, false).is_some() { connect(login) } else { fail(login) }
+}
+
+/// Begins one at this place of those of the configuration, with a password for it if there
+/// is one.
+pub fn begin_at(mut login: Login<'_>, place: Option<usize>, password: bool) {
+    let Some(backend) = &login.conf().backend else { return fail(login) };
+    let first = Route::of(backend, place).addresses.map_or(0, Addresses::take_turn);
+    if enter(&mut login, first, place, password).is_some() {
+        connect(login);
+    } else {
+        fail(login);
+    }
 }
 
 /// Begins one where the session was told to go, with a password for it if there is one.
 pub fn begin_told(mut login: Login<'_>, told: Told, password: bool) {
-    if enter(&mut login, 0, password).is_none() {
+    if enter(&mut login, 0, None, password).is_none() {
         return fail(login);
     }
     match told {
@@ -37,12 +50,12 @@ pub fn begin_told(mut login: Login<'_>, told: Told, password: bool) {
 }
 
 /// Notes that the login is at a backend now; nothing if there is no memory.
-fn enter(login: &mut Login<'_>, first: usize, password: bool) -> Option<()> {
+fn enter(login: &mut Login<'_>, first: usize, place: Option<usize>, password: bool) -> Option<()> {
     let backend = login.conf().backend.as_ref()?;
     let (_, connection, state) = login.parts();
     let begun = state.kept.login.as_deref_mut()?;
     let credentials = credentials(connection.attempt(), begun.method);
-    let at_backend = State::new(options(backend, &credentials, password), first);
+    let at_backend = State::new(options(backend, &credentials, password), first, place);
     begun.stage = Stage::AtBackend(connection.logged(at_backend).ok()?);
     Some(())
 }
@@ -50,7 +63,7 @@ fn enter(login: &mut Login<'_>, first: usize, password: bool) -> Option<()> {
 /// Connects to the next address, or tells the client that there is none.
 pub fn connect(mut login: Login<'_>) {
     let Some(backend) = &login.conf().backend else { return fail(login) };
-    let addresses = Route::of(backend).addresses;
+    let addresses = Route::of(backend, place(&mut login)).addresses;
     loop {
         let count = addresses.map_or_else(|| login.learnt(), |addresses| addresses.count());
         let (_, connection, state) = login.parts();
@@ -70,7 +83,7 @@ pub fn connect(mut login: Login<'_>) {
 
 /// Goes on at an event of the backend.
 pub fn go_on(mut login: Login<'_>, backend: &Backend, event: Event) {
-    let Route { tls, host, .. } = Route::of(backend);
+    let Route { tls, host, .. } = Route::of(backend, place(&mut login));
     match (event, tls) {
         (Event::Connected, Some((Ssl::On, tls))) => secure(login, tls, host),
         (Event::Connected, _) => wait_for_greeting(login),
@@ -80,6 +93,15 @@ pub fn go_on(mut login: Login<'_>, backend: &Backend, event: Event) {
         },
         (Event::Readable, _) => take_step(login, event),
         _ => next_backend(login),
+    }
+}
+
+/// Which place of the configuration it is, if that has several.
+fn place(login: &mut Login<'_>) -> Option<usize> {
+    let (_, _, state) = login.parts();
+    match state.kept.stage() {
+        Some(Stage::AtBackend(kept)) => kept.place,
+        _ => None,
     }
 }
 
@@ -107,7 +129,7 @@ fn take_step(mut login: Login<'_>, event: Event) {
     };
     let credentials = credentials(connection.attempt(), begun.method);
     let Stage::AtBackend(kept) = &mut begun.stage else { return fail(login) };
-    let Route { tls, host, .. } = Route::of(backend);
+    let Route { tls, host, .. } = Route::of(backend, kept.place);
     match dialogue::step(event, &mut server, &connection, kept, &credentials) {
         Next::Wait => login.wait(),
         Next::StartTls => match tls {

@@ -1,0 +1,123 @@
+//! A login that a file of users decides.
+
+use ngx_mail::attempt::Attempt;
+use ngx_mail::client::Client as _;
+use ngx_mail::error::NoMemory;
+use ngx_mail::heap::Bytes;
+use pop3::{Method, ResponseCode, Secret};
+use user_file::Text;
+
+use super::at_backend;
+use super::failure::{Login, fail, refuse_credentials};
+use crate::conf::users::{UserFile, place_of};
+use crate::gather::gather;
+use crate::refusal::Refusal;
+use crate::users::{Presented, Verdict, check};
+
+/// The longest password in bytes that crypt is given: it takes longer for longer ones, and
+/// all sessions of the worker wait.
+const LONGEST_HASHED: usize = 128;
+
+/// Where a login goes that is right, or that the backend is to decide.
+struct Way {
+    place: Option<usize>,
+    /// Whether a password of the file takes the place of what the client has presented.
+    password: bool,
+}
+
+/// Checks the attempt.
+pub fn begin(mut login: Login<'_>, file: &UserFile) {
+    match decide(&mut login, file) {
+        Ok(Some(Way { place, password })) => at_backend::begin_at(login, place, password),
+        Ok(None) => refuse(login),
+        Err(NoMemory) => fail(login),
+    }
+}
+
+/// Nothing if the credentials are refused.
+fn decide(login: &mut Login<'_>, file: &UserFile) -> Result<Option<Way>, NoMemory> {
+    let users = file.users();
+    let (_, mut connection, state) = login.parts();
+    let Some(method) = state.kept.login.as_ref().map(|login| login.method) else {
+        return Err(NoMemory);
+    };
+    let attempt = connection.attempt().ok_or(NoMemory)?;
+    let certified = if method == Method::External {
+        let claimed = attempt.login();
+        connection.certified(|name| {
+            (claimed.is_empty() || claimed == name) && users.find(name).is_some()
+        })?
+    } else {
+        None
+    };
+    let name = match (&certified, method) {
+        (Some(name), _) => name.as_slice(),
+        (None, Method::External) => &[],
+        (None, _) => attempt.login(),
+    };
+    let entry = users.find(name);
+    let challenge = match method {
+        Method::Apop => connection.session_challenge(),
+        _ => state.kept.challenge.as_ref().map_or(&[][..], Bytes::as_slice),
+    };
+    let presented = Presented { method, secret: Secret::new(attempt.secret()), challenge };
+    let mut memory = Ok(());
+    let bounded = attempt.secret().len() <= LONGEST_HASHED;
+    let verdict = check(entry.as_ref(), &presented, users.slowest(), |stored| {
+        if !bounded {
+            return false;
+        }
+        let made = users
+            .crypt()
+            .ok_or(NoMemory)
+            .and_then(|crypt| connection.crypt(crypt, attempt.secret(), stored));
+        match made {
+            Ok(made) => user_file::verify::crypt(stored, made.as_slice()),
+            Err(NoMemory) => {
+                memory = Err(NoMemory);
+                false
+            }
+        }
+    });
+    memory?;
+
+    let place =
+        entry.and_then(|entry| entry.backend).and_then(|text| place_of(file.places(), text));
+    let text = match verdict {
+        Verdict::Wrong => return Ok(None),
+        Verdict::Unknown => return Ok(Some(Way { place, password: false })),
+        Verdict::Right(text) => text,
+    };
+    let Some(text) = text else { return Ok(Some(Way { place, password: false })) };
+    let shown = attempt_with(&connection, name, text)?;
+    let old = connection.take_attempt().ok_or(NoMemory)?;
+    connection.show_attempt(shown);
+    connection.put_ahead(old.ahead())?;
+
+    Ok(Some(Way { place, password: true }))
+}
+
+/// An attempt with the file's password.
+fn attempt_with(
+    client: &impl ngx_mail::client::Client,
+    login: &[u8],
+    text: Text<'_>,
+) -> Result<Attempt, NoMemory> {
+    let password = gather(client, |put| text.expose(|piece| put(piece)))?;
+    client.logged(Attempt::new(login, password.as_slice()))
+}
+
+/// Tells the client that its credentials are refused.
+fn refuse(mut login: Login<'_>) {
+    let (_, connection, state) = login.parts();
+    let Some(method) = state.kept.login.as_ref().map(|login| login.method) else {
+        return fail(login);
+    };
+    connection.log_words(c"client login failed", b"");
+    let refusal = gather(&connection, |put| ResponseCode::Auth.write(b"", put))
+        .and_then(|reply| Refusal::new(&connection, method, ResponseCode::Auth, None, reply));
+    match refusal {
+        Ok(refusal) => refuse_credentials(login, refusal),
+        Err(NoMemory) => fail(login),
+    }
+}

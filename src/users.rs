@@ -1,0 +1,70 @@
+//! What a client presents, checked by a file of users.
+
+use pop3::{Method, OAuth, Secret};
+use user_file::{Entry, Password, Text, verify};
+
+#[cfg(test)]
+mod tests;
+
+/// What a client presents.
+pub struct Presented<'a> {
+    /// How.
+    pub method: Method,
+    /// The password, the digest or the token.
+    pub secret: Secret<'a>,
+    /// The challenge that a digest is over, with its CRLF.
+    pub challenge: &'a [u8],
+}
+
+/// What comes of it.
+pub enum Verdict<'a> {
+    /// The login is right; the file has this password for the backend, or none.
+    Right(Option<Text<'a>>),
+    /// The backend is asked.
+    Unknown,
+    /// The login is wrong.
+    Wrong,
+}
+
+/// Checks what is presented by what the file says of the login. `crypt` tells whether a
+/// hash is that of the secret. A password that is wrong costs what the slowest hash of the
+/// file does: which logins there are is not to be told by the time that this takes.
+pub fn check<'a>(
+    entry: Option<&Entry<'a>>,
+    presented: &Presented<'_>,
+    slowest: Option<Password<'_>>,
+    mut crypt: impl FnMut(&[u8]) -> bool,
+) -> Verdict<'a> {
+    let password = entry.map(|entry| entry.password);
+    let clear = presented.method == Method::Plain;
+    let token = OAuth::of(presented.method).is_some();
+    let verdict = match password {
+        Some(Password::Plain(text)) if is_proven(text, presented) => Verdict::Right(Some(text)),
+        Some(Password::Crypt(_, stored)) if clear && crypt(stored) => Verdict::Right(None),
+        Some(Password::Empty) if clear || token => Verdict::Unknown,
+        _ => Verdict::Wrong,
+    };
+    let cost = password.map_or(0, Password::cost);
+    if let (Verdict::Wrong, true, Some(slowest @ Password::Crypt(_, stored))) =
+        (&verdict, clear, slowest)
+        && cost < slowest.cost()
+    {
+        crypt(stored);
+    }
+    verdict
+}
+
+/// Whether the client has proven that it knows a password.
+fn is_proven(text: Text<'_>, presented: &Presented<'_>) -> bool {
+    let secret = presented.secret.expose();
+    let challenge = presented.challenge;
+    let challenge = challenge.strip_suffix(b"\r\n").unwrap_or(challenge);
+    match presented.method {
+        Method::Plain => verify::plain(text, secret),
+        Method::Apop => verify::apop(text, challenge, secret),
+        Method::CramMd5 => verify::cram_md5(text, challenge, secret),
+        // nginx has checked the certificate, and it names this login.
+        Method::External => true,
+        Method::Xoauth2 | Method::Oauthbearer => false,
+    }
+}
