@@ -37,13 +37,15 @@ start() {
 
     dir=$(mktemp -d)
 
-    for name in PLAIN VERIFIED REFUSED STLS USER AUTH DOVECOT DOVECOT_TLS; do
+    for name in PLAIN VERIFIED REFUSED DIGEST STLS USER AUTH DOVECOT DOVECOT_TLS
+    do
         pick_port "${name}_PORT"
     done
 
     heading "Starting Dovecot and nginx in $dir"
 
     make_certificates
+    (umask 077; echo "$LOGIN:{PLAIN}$PASSWORD" > "$dir/users")
 
     "$here/dovecot" "$dir" "$DOVECOT_PORT" "$LOGIN" "$PASSWORD" \
         "$DOVECOT_TLS_PORT" 2> "$dir/dovecot.stderr" &
@@ -51,7 +53,7 @@ start() {
     say "Dovecot   $(dovecot --version), pid $!, two messages"
 
     for name in three-lines:$PLAIN_PORT backend-tls:$VERIFIED_PORT \
-        auth-http:$STLS_PORT
+        users:$DIGEST_PORT auth-http:$STLS_PORT
     do
         start_nginx "${name%:*}"
         wait_for nginx $! "${name#*:}"
@@ -73,6 +75,7 @@ start_nginx() {
         MAIL_MODULE="$MAIL_MODULE" MODULE="$MODULE" DIR="$dir" \
         PLAIN_PORT="$PLAIN_PORT" \
         VERIFIED_PORT="$VERIFIED_PORT" REFUSED_PORT="$REFUSED_PORT" \
+        DIGEST_PORT="$DIGEST_PORT" \
         STLS_PORT="$STLS_PORT" USER_PORT="$USER_PORT" \
         AUTH_PORT="$AUTH_PORT" LOGIN="$LOGIN" PASSWORD="$PASSWORD" \
         DOVECOT_PORT="$DOVECOT_PORT" DOVECOT_TLS_PORT="$DOVECOT_TLS_PORT" \
