@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Iterator
 
 from load import Load
-from nginx import Peers, Side, Worker, make_certificate, started
+from nginx import FEW, Peers, Side, Worker, make_certificate, started
 
 
 class Bench:
@@ -21,8 +21,9 @@ class Bench:
         return next(self._folders)
 
     @contextlib.contextmanager
-    def worker(self, side: Side, folder: Path | None = None, *tool: str) -> Iterator[Worker]:
-        with started(side, folder or self.new_folder(), self.peers, list(tool)) as worker:
+    def worker(self, side: Side, folder: Path | None = None, *tool: str,
+               users: int = FEW) -> Iterator[Worker]:
+        with started(side, folder or self.new_folder(), self.peers, users, list(tool)) as worker:
             yield worker
 
     @contextlib.contextmanager

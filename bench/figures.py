@@ -10,7 +10,9 @@ from bench import Bench
 from counting import bytes_a_read, instructions, system_calls
 from load import Failed, Work, commands, logins
 from memory import Soaked, per_command, per_connection, per_session, soaked
-from nginx import Side
+from nginx import FEW, Side
+
+Measure = Callable[[Bench, Side], float]
 
 AT_ONCE = '--ack-at-once'
 ONE_BY_ONE = commands('NOOP', 'CAPA')
@@ -26,6 +28,9 @@ KEPT = logins('user-pass', 'kept')
 # And where it asks none.
 PASSED, REUSING, SHAKING = (logins('user-pass', port) for port in ('passed', 'reusing', 'shaking'))
 TLS_LOGINS = 500
+# Where a file says who may log in; and how many are in a large one.
+FILED = logins('user-pass', 'filed')
+MANY = 100_000
 
 
 class Goal(NamedTuple):
@@ -59,26 +64,26 @@ class Figure(NamedTuple):
     name: str
     unit: str
     goal: Goal
-    measure: Callable[[Bench, Side], float]
+    measure: Measure
     # Timed: it depends on the machine, varies, and is measured repeatedly.
     timed: bool = False
     # Of a speed, more is better.
     more: bool = False
 
 
-def own(work: Work, few: int, more: int) -> Callable[[Bench, Side], float]:
+def own(work: Work, few: int, more: int) -> Measure:
     return lambda bench, side: instructions(bench, side, work, few, few + bench.scaled(more)).own
 
 
-def everything(work: Work, few: int, more: int) -> Callable[[Bench, Side], float]:
+def everything(work: Work, few: int, more: int) -> Measure:
     return lambda bench, side: instructions(bench, side, work, few, few + bench.scaled(more)).all
 
 
-def calls(work: Work, few: int, more: int) -> Callable[[Bench, Side], float]:
+def calls(work: Work, few: int, more: int) -> Measure:
     return lambda bench, side: system_calls(bench, side, work, few, few + bench.scaled(more))
 
 
-def speed(work: Work, least: int) -> Callable[[Bench, Side], float]:
+def speed(work: Work, least: int) -> Measure:
     """Commands per second."""
     def measure(bench: Bench, side: Side) -> float:
         with bench.worker(side) as worker:
@@ -86,11 +91,11 @@ def speed(work: Work, least: int) -> Callable[[Bench, Side], float]:
     return measure
 
 
-def cpu(work: Work, count: int) -> Callable[[Bench, Side], float]:
+def cpu(work: Work, count: int, users: int = FEW) -> Measure:
     """Microseconds of the worker's processor time for each piece of work."""
     def measure(bench: Bench, side: Side) -> float:
         some = bench.scaled(count)
-        with bench.worker(side) as worker:
+        with bench.worker(side, users=users) as worker:
             bench.load.run(worker, work, some // 10)
             before = worker.cpu()
             bench.load.run(worker, work, some)
@@ -103,7 +108,7 @@ def pairs(bench: Bench, side: Side) -> float:
     return round(2 * per_command(bench, side, PAIRS, bench.scaled(400_000)), 1) + 0.0
 
 
-def ours(measure: Callable[[Bench, Side], float]) -> Callable[[Bench, Side], float]:
+def ours(measure: Measure) -> Measure:
     """Of what the C module does not have."""
     def measured(bench: Bench, side: Side) -> float:
         if side.module is None:
@@ -112,10 +117,21 @@ def ours(measure: Callable[[Bench, Side], float]) -> Callable[[Bench, Side], flo
     return measured
 
 
-def reused(bench: Bench, side: Side) -> float:
-    """Processor time with TLS sessions that are used again, to that with full
-    handshakes."""
-    return cpu(REUSING, TLS_LOGINS)(bench, side) / cpu(SHAKING, TLS_LOGINS)(bench, side)
+def quotient(one: Measure, other: Measure) -> Measure:
+    return lambda bench, side: one(bench, side) / other(bench, side)
+
+
+# Processor time with TLS sessions that are used again, to that with full handshakes.
+reused = quotient(cpu(REUSING, TLS_LOGINS), cpu(SHAKING, TLS_LOGINS))
+
+
+def users_memory(bench: Bench, side: Side) -> float:
+    """Kilobytes that many users take more than few."""
+    taken = []
+    for users in (FEW, MANY):
+        with bench.worker(side, users=users) as worker:
+            taken.append(worker.memory())
+    return (taken[1] - taken[0]) / 1024
 
 
 def saved(bench: Bench, side: Side) -> float:
@@ -188,6 +204,19 @@ BACKEND = [
            ours(lambda bench, side: tls_memory(bench, side).more / 1024)),
 ]
 
+USERS = [
+    Figure('CPU per login, file of users', 'µs', NONE, cpu(FILED, 1000), timed=True),
+    Figure('CPU per login, file of users / pop3_proxy_pass', '', at_most(1.05),
+           ours(quotient(cpu(FILED, 1000), cpu(PASSED, 1000))), timed=True),
+    Figure('CPU per login, 100,000 users / 10', '', at_most(1.05),
+           ours(quotient(cpu(FILED, 1000, MANY), cpu(FILED, 1000))), timed=True),
+    Figure('System calls per login, file of users', '', at_most(32, slack=0.5), calls(FILED, 20, 400)),
+    *(Figure(f'CPU per login, {name}, file of users', 'µs', ratio(0.75),
+             cpu(logins(method, 'digest'), 1000), timed=True)
+      for name, method in (('APOP', 'apop'), ('CRAM-MD5', 'cram-md5'))),
+    Figure('Memory of 100,000 users', 'KB', NONE, ours(users_memory)),
+]
+
 FIGURES = [
     Figure('Own instructions per command', '', at_most(145), own(ONE_BY_ONE, 200, 8000)),
     Figure('Own instructions per command, 20 pipelined', '', at_most(115), own(PIPELINED, 200, 8000)),
@@ -219,5 +248,6 @@ FIGURES = [
            lambda bench, side: bytes_a_read(bench, side, 2000), more=True),
     *KEPT_CONNECTIONS,
     *BACKEND,
+    *USERS,
     Figure('Size of the stripped module', 'KB', at_most(96), size),
 ]

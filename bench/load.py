@@ -32,9 +32,9 @@ def commands(*lines: str, batch: int = 1, options: tuple[str, ...] = ()) -> Work
     return Work(('commands', *each, '--batch', str(batch), *options))
 
 
-def logins(method: str, port: str = 'plain') -> Work:
-    return Work(('logins', '--method', method, '--clients', '1'),
-                'challenge' if method in ('apop', 'cram-md5') else port)
+def logins(method: str, port: str | None = None) -> Work:
+    usual = 'challenge' if method in ('apop', 'cram-md5') else 'plain'
+    return Work(('logins', '--method', method, '--clients', '1'), port or usual)
 
 
 class Load:

@@ -56,6 +56,19 @@ mail {{
         {to_backend}
     }}
     server {{
+        listen 127.0.0.1:{filed};
+        protocol pop3;
+        {to_backend}
+        {user_file}
+    }}
+    server {{
+        listen 127.0.0.1:{digest};
+        protocol pop3;
+        pop3_auth plain apop cram-md5;
+        {to_backend}
+        {user_file}
+    }}
+    server {{
         listen 127.0.0.1:{reusing};
         protocol pop3;
         {to_tls}
@@ -77,8 +90,12 @@ TO_TLS = '''
 
 # A server's port each: as it is, with a challenge in its greeting, in TLS; and with
 # this module, to keep connections to the auth server, and to do without it, in plain,
-# and in TLS with sessions that are used again and without.
-PORTS = ('plain', 'challenge', 'tls', 'kept', 'passed', 'reusing', 'shaking')
+# with a file of users, with that and a challenge, and in TLS with sessions that are used
+# again and without.
+PORTS = ('plain', 'challenge', 'tls', 'kept', 'passed', 'filed', 'digest', 'reusing', 'shaking')
+
+# The users of the file, if it has few.
+FEW = 10
 
 
 class Peers(NamedTuple):
@@ -130,6 +147,17 @@ def make_certificate(folder: Path) -> None:
         pem.write(Path(file + '.crt').read_text())
 
 
+def make_users(folder: Path, count: int) -> str:
+    """A file of so many users, the last of whom the load generator is; once for the
+    workers in folders of that one. Gives its name there."""
+    file = folder / f'users-{count}'
+    if not file.exists():
+        others = [f'user{number}@example.org:{{PLAIN}}password {number}\n' for number in range(count - 1)]
+        file.touch(0o600)
+        file.write_text(''.join(others) + 'bob@example.org:{PLAIN}correct horse\n')
+    return f'../{file.name}'
+
+
 def wait_for(port: int, process: subprocess.Popen, folder: Path) -> None:
     until = time.monotonic() + 30
     while time.monotonic() < until and process.poll() is None:
@@ -142,7 +170,7 @@ def wait_for(port: int, process: subprocess.Popen, folder: Path) -> None:
     raise Trouble(f'nginx does not start:\n{said}')
 
 
-def configuration(side: Side, peers: Peers, ports: dict[str, int]) -> str:
+def configuration(side: Side, peers: Peers, ports: dict[str, int], users: str) -> str:
     def ours(text: str) -> str:
         return text if side.module else ''
 
@@ -151,12 +179,14 @@ def configuration(side: Side, peers: Peers, ports: dict[str, int]) -> str:
         load_module=ours(f'load_module {side.module};'), max_commands=ours('pop3_max_commands 100000000;'),
         keepalive=ours('pop3_auth_http_keepalive 8;'),
         to_backend=ours(f'pop3_proxy_pass 127.0.0.1:{peers.backend};'), to_tls=ours(tls),
+        user_file=ours(f'pop3_auth_user_file {users};'),
         no_reuse=ours('pop3_proxy_ssl_session_reuse off;'), peers=peers, **ports)
 
 
-def start(side: Side, folder: Path, peers: Peers, tool: list[str]) -> Worker:
+def start(side: Side, folder: Path, peers: Peers, users: int, tool: list[str]) -> Worker:
     ports = dict(zip(PORTS, free_ports(len(PORTS))))
-    (folder / 'nginx.conf').write_text(configuration(side, peers, ports))
+    file = make_users(folder.parent, users)
+    (folder / 'nginx.conf').write_text(configuration(side, peers, ports, file))
     command = [*tool, str(side.nginx), '-p', f'{folder}/', '-c', 'nginx.conf', '-e', 'error.log']
     with (folder / 'stderr').open('w') as stderr:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -170,16 +200,16 @@ def start(side: Side, folder: Path, peers: Peers, tool: list[str]) -> Worker:
 
 
 @contextlib.contextmanager
-def started(side: Side, folder: Path, peers: Peers, tool: list[str]) -> Iterator[Worker]:
+def started(side: Side, folder: Path, peers: Peers, users: int, tool: list[str]) -> Iterator[Worker]:
     """Runs a worker, under a tool such as strace if one is given."""
     folder.mkdir()
     try:
-        worker = start(side, folder, peers, tool)
+        worker = start(side, folder, peers, users, tool)
     except Trouble as trouble:
         # A port that was free may be somebody's by then.
         if 'Address already in use' not in str(trouble):
             raise
-        worker = start(side, folder, peers, tool)
+        worker = start(side, folder, peers, users, tool)
     try:
         yield worker
     finally:

@@ -123,9 +123,11 @@ nginx's auth_http and proxy do it, which do not. A *kept* connection to the auth
 is `pop3_auth_http_keepalive`, with a server that speaks HTTP/1.1; the C module makes a
 new one for each login. With *pop3_proxy_pass* this module asks no auth server, and the
 C module as ever. A backend in TLS is a second worker with this module before the same backend,
-and is verified; its own processor time does not count. During a login is when the
-backend has PASS and does not answer. Of TLS to clients, each run is the
-median of {sessions} sessions of Python's `ssl`, one after the other.
+and is verified; its own processor time does not count. With a *file of users*, of 10
+unless it says otherwise, it is `pop3_auth_user_file` with passwords in plain text, and
+the backend that of `pop3_proxy_pass`; the memory is what 100,000 take more than 10.
+During a login is when the backend has PASS and does not answer. Of TLS to clients, each
+run is the median of {sessions} sessions of Python's `ssl`, one after the other.
 
 ## Where the processor time of a command goes
 

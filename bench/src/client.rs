@@ -100,6 +100,11 @@ impl Client {
         Ok(self.input.iter().filter(|&&byte| byte == b'\n').count())
     }
 
+    /// What was read last.
+    pub fn last(&self) -> &[u8] {
+        &self.input
+    }
+
     fn read_some(&mut self) -> Result<(), Failure> {
         if self.acks == Acks::AtOnce {
             // Linux takes it back by itself, so it is set for each read.
