@@ -15,7 +15,7 @@ use crate::error::NoMemory;
 /// A value that stays as long as the configuration; like a [`Text`](crate::text::Text) it
 /// has no way out of there. It is never dropped.
 pub struct Shared<T> {
-    /// Live as long as the configuration, and never written to.
+    /// Live as long as the configuration; there are only shared references to it.
     value: NonNull<T>,
     kept: PhantomData<*const T>,
 }
