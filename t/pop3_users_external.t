@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->has_daemon('openssl')
-	->plan(161);
+	->plan(180);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -66,7 +66,7 @@ my $dir = $t->testdir();
 my $welcome = '+OK logged in to backend';
 my $invalid = '-ERR [AUTH] invalid login or password';
 
-write_users($t, 'users', <<'EOF');
+write_users($t, 'users', <<'EOF' . "j\xc3\xb6rg:{PLAIN}password of joerg\n");
 anna@example.com:{PLAIN}password of anna:127.0.0.1:8212
 bob:{PLAIN.b64}cGFzc3dvcmQgb2YgYm9i
 carol@example.com:{PLAIN}password of carol
@@ -74,6 +74,7 @@ two words:{PLAIN}password of both
 hash@example.com:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=
 empty@example.com:
 localhost:{PLAIN}password of the server
+admin1:{PLAIN}password of the admin
 EOF
 
 keep_certificates($dir);
@@ -135,6 +136,19 @@ my %with_nul = (
 	nul_mail => issue_with_nul('nul_mail', commonName => 'somebody',
 		emailAddress => "$anna\0.test"),
 );
+
+# Common names in other types of string, which the certificate tells.  The BMP one is
+# "admin1" byte by byte.
+
+my %typed = (
+	bmp   => ['BMPSTRING', '0x800', "\xe6\x85\xa4\xe6\xb5\xa9\xe6\xb8\xb1"],
+	wide  => ['BMPSTRING', '0x800', "j\xc3\xb6rg"],
+	latin => ['T61STRING', '0x4', "j\xc3\xb6rg"],
+	utf8  => ['UTF8STRING', '0x2000', "j\xc3\xb6rg"],
+);
+
+issue($_, by => 'ca', cn => $typed{$_}[2], string_mask => "MASK:$typed{$_}[1]")
+	for sort keys %typed;
 
 start_backends($t, map { $_ => { PASS => $welcome } } 8211, 8212);
 
@@ -227,6 +241,20 @@ for my $name (sort keys %with_nul) {
 	is_refused($name, 8995, $name, '');
 	is_refused("$name, claimed", 8995, $name, $name =~ /mail/ ? $anna : 'bob');
 }
+
+# a common name is what it says, whatever bytes stand for it
+
+for my $name (sort keys %typed) {
+	my $type = $typed{$name}[0];
+
+	like(scalar `openssl x509 -noout -subject -nameopt RFC2253,show_type -in $dir/$name.crt`,
+		qr/$type/, "$name - certificate");
+	is_done($name, 8995, $name, '', "j\xc3\xb6rg", 'password of joerg', 8211)
+		unless $name eq 'bmp';
+}
+
+is_refused('bmp', 8995, 'bmp', '');
+is_refused('bmp, claimed', 8995, 'bmp', 'admin1');
 
 # the file has to know the password
 

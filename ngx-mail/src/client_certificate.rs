@@ -1,11 +1,13 @@
 //! Whom a client's certificate names.
 
-use core::ffi::{CStr, c_char, c_int, c_long};
+use core::ffi::{CStr, c_int, c_long};
+use core::{ptr, slice};
 
 use nginx_sys::{
-    NID_commonName, OPENSSL_sk_num, OPENSSL_sk_value, SSL_get_verify_result,
-    SSL_get1_peer_certificate, X509, X509_NAME_get_text_by_NID, X509_V_OK, X509_email_free,
-    X509_free, X509_get_subject_name, X509_get1_email,
+    ASN1_STRING_to_UTF8, CRYPTO_free, NID_commonName, OPENSSL_sk_num, OPENSSL_sk_value,
+    SSL_SESSION_get0_peer, SSL_get_session, SSL_get_verify_result, X509, X509_NAME_ENTRY_get_data,
+    X509_NAME_get_entry, X509_NAME_get_index_by_NID, X509_V_OK, X509_email_free,
+    X509_get_subject_name, X509_get1_email,
 };
 
 use crate::client::Client;
@@ -14,7 +16,7 @@ use crate::error::NoMemory;
 use crate::heap::Bytes;
 use crate::registered::Registered;
 
-/// The longest name that is looked at, in bytes: what RFC 5321 lets a mailbox be.
+/// The longest common name that is looked at, in bytes: what RFC 5321 lets a mailbox be.
 const LONGEST: usize = 320;
 
 impl<M: Registered> Connection<'_, M> {
@@ -28,17 +30,16 @@ impl<M: Registered> Connection<'_, M> {
         if !self.tls() {
             return Ok(None);
         }
-        // SAFETY: the connection is in TLS; the certificate is freed behind its use.
+        // SAFETY: the connection is in TLS; a certificate stays with its session. (The
+        // function that gives a peer's has not the same name in all versions of OpenSSL.)
         unsafe {
             let ssl = (*(*self.as_ptr()).ssl).connection;
-            let certificate = SSL_get1_peer_certificate(ssl);
-            if certificate.is_null() {
+            let session = SSL_get_session(ssl);
+            if session.is_null() || SSL_get_verify_result(ssl) != X509_V_OK as c_long {
                 return Ok(None);
             }
-            let verified = SSL_get_verify_result(ssl) == X509_V_OK as c_long;
-            let name = if verified { self.named(certificate, &fits) } else { Ok(None) };
-            X509_free(certificate);
-            name
+            let certificate = SSL_SESSION_get0_peer(session);
+            if certificate.is_null() { Ok(None) } else { self.named(certificate, &fits) }
         }
     }
 
@@ -67,18 +68,41 @@ impl<M: Registered> Connection<'_, M> {
             if !matches!(found, Ok(None)) {
                 return found;
             }
-            let mut room = [0_u8; LONGEST];
-            let subject = X509_get_subject_name(certificate);
-            let length = X509_NAME_get_text_by_NID(
-                subject,
-                NID_commonName as c_int,
-                room.as_mut_ptr().cast::<c_char>(),
-                room.len() as c_int,
-            );
-            let name = usize::try_from(length).ok().and_then(|length| room.get(..length));
-            // It was cut, or has a NUL, where others would take it to end.
-            let whole = |name: &&[u8]| name.len() < LONGEST - 1 && !name.contains(&0);
-            name.filter(whole).filter(|name| fits(name)).map(|name| self.copy(name)).transpose()
+            let mut name = Ok(None);
+            common_name(certificate, |common| {
+                if fits(common) {
+                    name = self.copy(common).map(Some);
+                }
+            });
+            name
         }
+    }
+}
+
+/// Gives the common name in UTF-8, whatever type of string it is: others have two bytes or
+/// four for a character, which would be read as other names.
+///
+/// # Safety
+///
+/// The certificate is live.
+unsafe fn common_name(certificate: *mut X509, take: impl FnOnce(&[u8])) {
+    // SAFETY: the caller's promise: so is its subject, and what is found in that. OpenSSL
+    // gives a text of that length, which is freed behind its use.
+    unsafe {
+        let subject = X509_get_subject_name(certificate);
+        let index = X509_NAME_get_index_by_NID(subject, NID_commonName as c_int, -1);
+        let entry = X509_NAME_get_entry(subject, index);
+        if entry.is_null() {
+            return;
+        }
+        let mut text = ptr::null_mut();
+        let length = ASN1_STRING_to_UTF8(&raw mut text, X509_NAME_ENTRY_get_data(entry));
+        let Ok(length) = usize::try_from(length) else { return };
+        let name = if length == 0 { &[] } else { slice::from_raw_parts(text, length) };
+        // Others would take it to end at a NUL.
+        if !name.is_empty() && name.len() <= LONGEST && !name.contains(&0) {
+            take(name);
+        }
+        CRYPTO_free(text.cast(), c"".as_ptr(), 0);
     }
 }

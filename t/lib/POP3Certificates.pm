@@ -14,7 +14,8 @@ package POP3Certificates;
 #	bundle('chain', 'localhost', 'ca');          chain.crt
 #
 # Each is NAME.crt and NAME.key there, with the common name NAME unless "cn" says
-# otherwise.
+# otherwise, which is UTF-8 if "string_mask" says by which types of string OpenSSL may
+# write it.
 
 use warnings;
 use strict;
@@ -41,8 +42,12 @@ sub issue {
 		. ($args{ca} ? "TRUE\nkeyUsage=critical,keyCertSign,cRLSign\n" : "FALSE\n")
 		. ($args{names} ? "subjectAltName=$args{names}\n" : ''));
 
+	_write("$name.cnf", "[req]\ndistinguished_name=dn\nstring_mask=$args{string_mask}\n"
+		. "[dn]\n") if $args{string_mask};
+
 	_openssl(qw/ req -new -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes /,
-		'-subj', "/CN=$cn", '-keyout', "$name.key", '-out', "$name.csr");
+		'-subj', "/CN=$cn", $args{string_mask} ? ('-utf8', '-config', "$name.cnf") : (),
+		'-keyout', "$name.key", '-out', "$name.csr");
 
 	_openssl(qw/ x509 -req /, '-in', "$name.csr", '-out', "$name.crt",
 		'-extfile', "$name.ext", '-set_serial', $serial,
