@@ -3,6 +3,8 @@
 use pop3::{Method, OAuth, Secret};
 use user_file::{Entry, Password, Text, verify};
 
+pub mod certified;
+
 #[cfg(test)]
 mod tests;
 

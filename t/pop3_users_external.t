@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->has_daemon('openssl')
-	->plan(180);
+	->plan(211);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -73,6 +73,7 @@ carol@example.com:{PLAIN}password of carol
 two words:{PLAIN}password of both
 hash@example.com:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=
 empty@example.com:
+zoe@example.com:{PLAIN}password of zoe
 localhost:{PLAIN}password of the server
 admin1:{PLAIN}password of the admin
 EOF
@@ -92,6 +93,12 @@ my %certificates = (
 	subject   => ['ca', undef, "somebody/emailAddress=$anna"],
 	both      => ['ca', "email:other\@example.com,email:$anna", 'bob'],
 	two       => ['ca', "email:$anna,email:carol\@example.com", 'bob'],
+	sorted    => ['ca', "email:carol\@example.com,email:$anna", 'somebody'],
+	same      => ['ca', "email:$anna,email:$anna", "bob/emailAddress=$anna"],
+	nobodies  => ['ca', 'email:nobody@example.com,email:none@example.com', 'bob'],
+	mixed     => ['ca', 'email:empty@example.com,email:hash@example.com,'
+		. 'email:zoe@example.com', 'bob'],
+	hash_bob  => ['ca', 'email:hash@example.com', 'bob'],
 	unknown   => ['ca', 'email:nobody@example.com', 'nobody'],
 	case      => ['ca', 'email:Anna@example.com', 'BOB'],
 	longer    => ['ca', "email:$anna.test", 'bobb'],
@@ -218,13 +225,29 @@ for my $number (8110, 8995, 8120) {
 is_done('name with a space', 8995, 'space', '', 'two words', 'password of both', 8211);
 is_done('e-mail in the subject', 8995, 'subject', '', @anna);
 
-# of several the first that the file has, the common name behind the others, or the
-# one that the client claims
+# of e-mail names the one that the file has, the common name if there is none; several
+# are for the client to choose from
 
 is_done('e-mail and common name', 8995, 'both', '', @anna);
 is_done('e-mail and common name, the other', 8995, 'both', 'bob', @bob);
-is_done('two e-mails', 8995, 'two', '', @anna);
-is_done('two e-mails, the other', 8995, 'two', 'carol@example.com', @carol);
+is_done('one e-mail three times', 8995, 'same', '', @anna);
+is_done('e-mails of nobody', 8995, 'nobodies', '', @bob);
+
+for my $name (qw/ two sorted /) {
+	is_refused("$name, none claimed", 8995, $name, '');
+	is_done("$name, the first", 8995, $name, $anna, @anna);
+	is_done("$name, the other", 8995, $name, 'carol@example.com', @carol);
+}
+
+is_done('two e-mails, the common name', 8995, 'two', 'bob', @bob);
+
+# only those with a text in the file count
+
+is_done('e-mails without a text and one with it', 8995, 'mixed', '',
+	'zoe@example.com', 'password of zoe', 8211);
+is_done('e-mail without a text, and a common name', 8995, 'hash_bob', '', @bob);
+is_refused('e-mail without a text, claimed', 8995, 'hash_bob', 'hash@example.com');
+
 is_refused('two e-mails, another', 8995, 'two', 'two words');
 is_refused('two e-mails, unknown', 8995, 'two', 'nobody');
 
@@ -308,6 +331,8 @@ for my $i (1, 2) {
 my $log = $t->read_file('error.log');
 
 like($log, qr/client logged in.*, login: "\Q$anna\E"/, 'log - login');
+is(() = $log =~ /\[info\].* client certificate names several logins, and the client none/g,
+	2, 'log - several logins');
 is_deeply([map { traces($log, "password of $_") } qw/ anna bob carol /], [],
 	'log - no password');
 

@@ -10,25 +10,28 @@ use nginx_sys::{
     X509_get_subject_name, X509_get1_email,
 };
 
-use crate::client::Client;
+use crate::client::Client as _;
 use crate::connection::Connection;
-use crate::error::NoMemory;
-use crate::heap::Bytes;
 use crate::registered::Registered;
 
 /// The longest common name that is looked at, in bytes: what RFC 5321 lets a mailbox be.
 const LONGEST: usize = 320;
 
+/// A name in a client's certificate. It may hold any byte but NUL.
+#[derive(Clone, Copy)]
+pub enum Name<'a> {
+    /// An e-mail address, as an alternative name or in the subject.
+    Mail(&'a [u8]),
+    /// The common name.
+    Common(&'a [u8]),
+}
+
 impl<M: Registered> Connection<'_, M> {
-    /// The first name of the client's certificate that fits, if nginx has verified it: of its
-    /// e-mail names, and of its common name behind those. It may hold any byte but NUL.
-    ///
-    /// # Errors
-    ///
-    /// There is no memory.
-    pub fn certified(&self, fits: impl Fn(&[u8]) -> bool) -> Result<Option<Bytes>, NoMemory> {
+    /// Gives the names of the client's certificate, if nginx has verified it: those of
+    /// e-mail first, in no order that is its own.
+    pub fn certified(&self, mut take: impl FnMut(Name<'_>)) {
         if !self.tls() {
-            return Ok(None);
+            return;
         }
         // SAFETY: the connection is in TLS; a certificate stays with its session. (The
         // function that gives a peer's has not the same name in all versions of OpenSSL.)
@@ -36,46 +39,32 @@ impl<M: Registered> Connection<'_, M> {
             let ssl = (*(*self.as_ptr()).ssl).connection;
             let session = SSL_get_session(ssl);
             if session.is_null() || SSL_get_verify_result(ssl) != X509_V_OK as c_long {
-                return Ok(None);
+                return;
             }
             let certificate = SSL_SESSION_get0_peer(session);
-            if certificate.is_null() { Ok(None) } else { self.named(certificate, &fits) }
+            if !certificate.is_null() {
+                mail_names(certificate, |name| take(Name::Mail(name)));
+                common_name(certificate, |name| take(Name::Common(name)));
+            }
         }
     }
+}
 
-    /// # Safety
-    ///
-    /// The certificate is live.
-    unsafe fn named(
-        &self,
-        certificate: *mut X509,
-        fits: &impl Fn(&[u8]) -> bool,
-    ) -> Result<Option<Bytes>, NoMemory> {
-        // SAFETY: the caller's promise. The list has strings without a NUL in them, and is
-        // live until it is freed; it may be null, which is an empty one.
-        unsafe {
-            let list = X509_get1_email(certificate);
-            let mut found = Ok(None);
-            for index in 0..OPENSSL_sk_num(list.cast_const().cast()).max(0) {
-                let name = OPENSSL_sk_value(list.cast_const().cast(), index);
-                let name = CStr::from_ptr(name.cast_const().cast()).to_bytes();
-                if fits(name) {
-                    found = self.copy(name).map(Some);
-                    break;
-                }
-            }
-            X509_email_free(list);
-            if !matches!(found, Ok(None)) {
-                return found;
-            }
-            let mut name = Ok(None);
-            common_name(certificate, |common| {
-                if fits(common) {
-                    name = self.copy(common).map(Some);
-                }
-            });
-            name
+/// Gives the e-mail addresses, which OpenSSL has sorted.
+///
+/// # Safety
+///
+/// The certificate is live.
+unsafe fn mail_names(certificate: *mut X509, mut take: impl FnMut(&[u8])) {
+    // SAFETY: the caller's promise. The list has strings without a NUL in them, and is live
+    // until it is freed; it may be null, which is an empty one.
+    unsafe {
+        let list = X509_get1_email(certificate);
+        for index in 0..OPENSSL_sk_num(list.cast_const().cast()).max(0) {
+            let name = OPENSSL_sk_value(list.cast_const().cast(), index);
+            take(CStr::from_ptr(name.cast_const().cast()).to_bytes());
         }
+        X509_email_free(list);
     }
 }
 

@@ -1,22 +1,31 @@
 //! A login that a file of users decides.
 
+use core::ffi::CStr;
+
 use ngx_mail::attempt::Attempt;
 use ngx_mail::client::Client as _;
+use ngx_mail::client_certificate::Name;
+use ngx_mail::connection::Connection;
 use ngx_mail::error::NoMemory;
 use ngx_mail::heap::Bytes;
 use pop3::{Method, ResponseCode, Secret};
-use user_file::Text;
+use user_file::{Password, Text};
 
 use super::at_backend;
 use super::failure::{Login, fail, refuse_credentials};
-use crate::conf::users::{UserFile, place_of};
+use crate::conf::users::{UserFile, Users, place_of};
 use crate::gather::gather;
+use crate::module::Pop3;
 use crate::refusal::Refusal;
+use crate::users::certified::{Certified, Nobody};
 use crate::users::{Presented, Verdict, check};
 
 /// The longest password in bytes that crypt is given: it takes longer for longer ones, and
 /// all sessions of the worker wait.
 const LONGEST_HASHED: usize = 128;
+
+/// What is logged of a client that has to claim a login.
+const SEVERAL: &CStr = c"client certificate names several logins, and the client none";
 
 /// Where a login goes that is right, or that the backend is to decide.
 struct Way {
@@ -42,19 +51,20 @@ fn decide(login: &mut Login<'_>, file: &UserFile) -> Result<Option<Way>, NoMemor
         return Err(NoMemory);
     };
     let attempt = connection.attempt().ok_or(NoMemory)?;
-    let certified = if method == Method::External {
-        let claimed = attempt.login();
-        connection.certified(|name| {
-            (claimed.is_empty() || claimed == name) && users.find(name).is_some()
-        })?
-    } else {
-        None
+    let certified = match method {
+        Method::External => match certified(&connection, users, attempt.login()) {
+            Ok(login) => Some(login),
+            Err(Nobody::NoMemory) => return Err(NoMemory),
+            Err(reason) => {
+                if reason == Nobody::Several {
+                    connection.log_words(SEVERAL, b"");
+                }
+                return Ok(None);
+            }
+        },
+        _ => None,
     };
-    let name = match (&certified, method) {
-        (Some(name), _) => name.as_slice(),
-        (None, Method::External) => &[],
-        (None, _) => attempt.login(),
-    };
+    let name = certified.as_ref().map_or(attempt.login(), Bytes::as_slice);
     let entry = users.find(name);
     let challenge = match method {
         Method::Apop => connection.session_challenge(),
@@ -95,6 +105,25 @@ fn decide(login: &mut Login<'_>, file: &UserFile) -> Result<Option<Way>, NoMemor
     connection.put_ahead(old.ahead())?;
 
     Ok(Some(Way { place, password: true }))
+}
+
+/// Who logs in by the certificate: whom the file has a password for that the backend can be
+/// told, and just whom the client claims to be, if it claims anything.
+fn certified(
+    connection: &Connection<'_, Pop3>,
+    users: &Users,
+    claimed: &[u8],
+) -> Result<Bytes, Nobody> {
+    let mut certified = Certified::default();
+    connection.certified(|of_kind| {
+        let (Name::Mail(name) | Name::Common(name)) = of_kind;
+        let entry = users.find(name);
+        let has_text = entry.is_some_and(|entry| matches!(entry.password, Password::Plain(_)));
+        if has_text && (claimed.is_empty() || claimed == name) {
+            certified.take(of_kind, |name| connection.copy(name));
+        }
+    });
+    certified.login()
 }
 
 /// An attempt with the file's password.
