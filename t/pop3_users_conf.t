@@ -25,7 +25,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl imap/)->has_daemon('setpriv')
-	->plan(160);
+	->has_daemon('prlimit')->plan(181);
 
 my $dir = $t->testdir();
 my $nginx = $ENV{TEST_NGINX_BINARY} // '../nginx/objs/nginx';
@@ -80,6 +80,45 @@ write_users($t, 'users', $good);
 for my $mode (0000, 0200, 0040) {
 	chmod $mode, "$dir/users" or die "Can't change the mode: $!\n";
 	unreadable();
+}
+
+# one that is too large, or has too large a part of memory
+
+sub sized {
+	my ($size) = @_;
+
+	write_users($t, 'users', '');
+	truncate("$dir/users", $size) or die "Can't make it so large: $!\n";
+}
+
+sized(6 << 30);
+file_is_refused('6 GB', 'users', qq!more than 1 GB in "$dir/users"!);
+sized((1 << 30) + 1);
+file_is_refused('1 GB and a byte', 'users', qq!more than 1 GB in "$dir/users"!);
+
+SKIP: {
+	skip 'a sanitizer', 3 if `ldd $nginx` =~ /libasan/;
+
+	local $ENV{TEST_NGINX_BINARY} = "prlimit --as=1000000000 $nginx";
+
+	sized(1 << 30);
+	my ($status, $output) = conf('SERVER', "$USERS\n $PASS");
+
+	is($status, 1, '1 GB, no memory - is refused');
+	is(scalar(messages('emerg', $output)), 1, '1 GB, no memory - one message')
+		or diag($output);
+	like($output, qr/malloc\(1073741825\) failed/, '1 GB, no memory - says so');
+}
+
+# files of the kernel's that have more bytes than they say, and fewer
+
+SKIP: {
+	my $shorter = '/sys/devices/system/cpu/online';
+
+	skip 'no such files', 10 unless -f '/proc/version' && -f $shorter;
+
+	file_is_refused($_, $_, qq!length changed while it was read!, qq!"$_"!)
+		for '/proc/version', $shorter;
 }
 
 # one that everybody can read: said once, however many servers have it

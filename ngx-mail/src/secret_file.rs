@@ -7,7 +7,7 @@ use core::slice;
 
 use nginx_sys::{
     __errno_location, EACCES, NGX_LOG_EMERG, NGX_OK, O_CLOEXEC, O_NONBLOCK, O_RDONLY, close,
-    explicit_bzero, free, fstat, getpwuid, malloc, ngx_conf_full_name, ngx_conf_log_error,
+    explicit_bzero, free, fstat, getpwuid, ngx_alloc, ngx_conf_full_name, ngx_conf_log_error,
     ngx_file_info_t, ngx_pool_cleanup_add, open, read, stat,
 };
 
@@ -21,6 +21,14 @@ const READABLE_BY_OTHERS: u32 = 0o4;
 /// What kind of file it is (S_IFMT), and a regular one (S_IFREG).
 const KIND: u32 = 0o170_000;
 const REGULAR: u32 = 0o100_000;
+
+/// How many bytes a file may have: it is held in memory, and by two configurations while
+/// nginx is reloaded.
+const MOST: usize = 1 << 30;
+
+/// What is said of a file that had another length when it had been read. A part of it may
+/// be missing.
+const CHANGED: &CStr = c"length changed while it was read, write another file and rename it to";
 
 /// What a file holds: wiped and given back with the configuration.
 pub struct SecretFile {
@@ -74,7 +82,8 @@ impl Conf<'_> {
     ///
     /// # Errors
     ///
-    /// It cannot be read, which has been logged: who may.
+    /// It cannot be read, which has been logged: who may. It has more than 1 GB, or changed
+    /// while it was read.
     pub fn secret_file(&mut self, path: Text, place: &CStr) -> Result<SecretFile, Refused> {
         let name = path.as_raw().data.cast_const().cast();
         // SAFETY: the text ends with a NUL.
@@ -96,22 +105,28 @@ impl Conf<'_> {
             self.warn(c"everybody can read", path.as_bytes(), place);
         }
         let length = usize::try_from(info.st_size).map_err(|_| Refused::Logged)?;
-        let bytes = self.wiped(length)?;
+        if length > MOST {
+            return Err(self.refuse(c"more than 1 GB in", path.as_bytes(), place));
+        }
+        // One byte more, to see that there is none.
+        let size = length.saturating_add(1);
+        let bytes = self.wiped(size)?;
         // SAFETY: the block has so many bytes, and nobody else has it.
-        let room = unsafe { slice::from_raw_parts_mut(bytes.as_ptr(), length) };
+        let room = unsafe { slice::from_raw_parts_mut(bytes.as_ptr(), size) };
         match file.read(room) {
-            Ok(length) => Ok(SecretFile { bytes, length, path }),
+            Ok(read) if read == length => Ok(SecretFile { bytes, length, path }),
+            Ok(_) => Err(self.refuse(CHANGED, path.as_bytes(), place)),
             Err(errno) => Err(self.refuse_file(path, place, errno)),
         }
     }
 
     /// A block of zeros that is wiped and given back with the configuration.
     fn wiped(&mut self, length: usize) -> Result<NonNull<u8>, NoMemory> {
-        // SAFETY: malloc() takes any size; the pool is live, and its cleanup has room for
-        // the block's address.
+        // SAFETY: the log and the pool are live, and the pool's cleanup has room for the
+        // block's address. The memory is that of malloc().
         unsafe {
-            let size = length.max(1).try_into().map_err(|_| NoMemory)?;
-            let bytes = NonNull::new(malloc(size).cast::<u8>()).ok_or(NoMemory)?;
+            let block = ngx_alloc(length, (*self.as_ptr()).log);
+            let bytes = NonNull::new(block.cast::<u8>()).ok_or(NoMemory)?;
             bytes.write_bytes(0, length);
             let Some(cleanup) = NonNull::new(ngx_pool_cleanup_add(self.pool(), size_of::<Block>()))
             else {
