@@ -23,7 +23,7 @@ use POP3UsersConf;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail imap/)->plan(366);
+my $t = Test::Nginx->new()->has(qw/mail imap/)->plan(373);
 
 my $dir = $t->testdir();
 
@@ -87,7 +87,7 @@ line_is_refused('last line, without an end', 3, "${good}b:{SSHA}" . b64('x' x 24
 	. "\nc:{DES}", 'unknown scheme');
 line_is_refused('line with CRLF', 2, "a:{PLAIN}x\x0d\x0ab:x\x0d\x0a", 'DES');
 line_is_refused('login twice', 5, "# comment\n${good}b:\nc:\nanna:{PLAIN}x\n",
-	'login', 'in this line already: 2');
+	'login that stands in line 2 already; remove one of both');
 line_is_refused('line 100,000', 100_000,
 	join('', map { "user$_:{PLAIN}x\n" } 1 .. 99_999) . 'x', 'no ":"');
 
@@ -96,13 +96,13 @@ line_is_refused('line 100,000', 100_000,
 my $no_host = 'x' x 64;
 
 for my $case (
-	['comment', 'Anna of the office' . $no_host, 'host[:port]'],
-	['port of none', '127.0.0.1:x', 'host[:port]'],
-	['port 0', '127.0.0.1:0', 'host[:port]'],
-	['large port', '127.0.0.1:65536', 'host[:port]'],
-	['no host', ':110', 'host[:port]'],
-	['bracket', '[::1', 'host[:port]'],
-	['no path', 'unix:', 'host[:port]'],
+	['comment', 'Anna of the office' . $no_host, '(host not found)'],
+	['port of none', '127.0.0.1:x', '(invalid port)'],
+	['port 0', '127.0.0.1:0', '(invalid port)'],
+	['large port', '127.0.0.1:65536', '(invalid port)'],
+	['no host', ':110', '(no host)'],
+	['bracket', '[::1', '(invalid host)'],
+	['no path', 'unix:', '(no path in the unix domain socket)'],
 ) {
 	my ($name, $backend, @say) = @$case;
 
@@ -112,7 +112,7 @@ for my $case (
 
 	is($status, 1, "backend, $name - is refused");
 	like($output, qr/\[emerg\] .*\Q$_\E/, "backend, $name - says $_")
-		for @say, '{PLAIN.b64}';
+		for @say, 'host[:port]', '{PLAIN.b64}';
 	like($output, qr/\[emerg\] "\Q$dir\E\/users":3: .*second ":"/,
 		"backend, $name - file and line");
 }
@@ -130,7 +130,8 @@ sub backends { return map { "u$_:{PLAIN}x:unix:/run/$_\n" } 1 .. $_[0] }
 
 file_is_taken('1000 backends', join('', backends(1000), map { "v${_}::unix:/run/$_\n" }
 	1 .. 1000));
-line_is_refused('1001 backends', 1002, join('', $good, backends(1001)), '1000');
+line_is_refused('1001 backends', 1002, join('', $good, backends(1001)), '1000',
+	'auth_http');
 
 # TLS with a backend that has no name
 

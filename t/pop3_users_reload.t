@@ -162,7 +162,7 @@ my ($s) = greeted(8110);
 for my $case (
 	['broken line', "bob:{PLAIN}third-of-bob\nbroken\n", qr/users":2: /],
 	['login twice', "bob:{PLAIN}third-of-bob\nbob:{PLAIN}third-of-bob\n",
-		qr/users":2: .* 1 in/],
+		qr/users":2: .* line 1 already/],
 	['bad backend', "bob:{PLAIN}third-of-bob:127.0.0.1:x\n", qr/users":1: /],
 ) {
 	my ($name, $text, $message) = @$case;

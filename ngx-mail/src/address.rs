@@ -120,13 +120,17 @@ impl Conf<'_> {
         found.map_err(|reason| self.refuse(reason, value.as_bytes(), usage))
     }
 
-    /// The same without a message: the value may be a secret.
+    /// The same without a message, as the value may be a secret: gives nginx's reason, which
+    /// does not hold it.
     ///
     /// # Errors
     ///
     /// There is no memory.
-    pub fn look_up_silently(&mut self, value: Text) -> Result<Option<Found>, NoMemory> {
-        Ok(self.find(value.as_raw(), false)?.ok())
+    pub fn look_up_silently(
+        &mut self,
+        value: Text,
+    ) -> Result<Result<Found, &'static CStr>, NoMemory> {
+        self.find(value.as_raw(), false)
     }
 
     /// Looks up the server of a URL, of which the scheme may be left out.

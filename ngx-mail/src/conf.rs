@@ -172,35 +172,6 @@ impl Conf<'_> {
         Refused::Logged
     }
 
-    /// Refuses a line of another file: says what is wrong with it, and a number behind that
-    /// if there is one.
-    pub fn refuse_line(
-        &mut self,
-        path: Text,
-        line: usize,
-        what: &CStr,
-        number: Option<usize>,
-    ) -> Refused {
-        let path = printable(path.as_bytes());
-        let format = if number.is_some() { c"\"%*s\":%ui: %s %ui" } else { c"\"%*s\":%ui: %s" };
-        // SAFETY: the invariant; "%*s" takes a length and a pointer to as many bytes, "%ui"
-        // an ngx_uint_t, "%s" a string. A value too many is not looked at.
-        unsafe {
-            ngx_conf_log_error(
-                NGX_LOG_EMERG as usize,
-                self.raw.as_ptr(),
-                0,
-                format.as_ptr(),
-                path.len(),
-                path.as_ptr(),
-                line,
-                what.as_ptr(),
-                number.unwrap_or(0),
-            );
-        }
-        Refused::Logged
-    }
-
     /// Warns of a value: logs it in quotes between two texts.
     pub fn warn(&mut self, before: &CStr, value: &[u8], after: &CStr) {
         self.log(NGX_LOG_WARN, before, value, after);

@@ -109,6 +109,7 @@ pub mod heap;
 pub mod kept;
 mod kind;
 mod learnt;
+mod lines;
 pub mod log;
 pub mod login;
 mod owner;

@@ -229,13 +229,14 @@ impl Users {
                 continue;
             }
             if places.as_slice().len() >= MOST_BACKENDS {
-                let reason = c"more than 1000 different backends";
+                let reason = c"more than 1000 different backends; name fewer, \
+                    or use \"auth_http\"";
                 return Err(cf.refuse_line(path, line, reason, None));
             }
             let text = cf.text(&|put| put(backend))?;
-            let Some(found) = cf.look_up_silently(text)? else {
-                return Err(cf.refuse_line(path, line, NO_ADDRESS, None));
-            };
+            let found = cf
+                .look_up_silently(text)?
+                .map_err(|reason| cf.refuse_line_for(path, line, NO_ADDRESS, reason, ADDRESS))?;
             let addresses = cf.addresses(&found, port)?;
             places.push(Place { line, text, addresses, host: found.host() })?;
         }
@@ -243,10 +244,12 @@ impl Users {
     }
 }
 
-/// It is not said what stands there: it may be the rest of a password.
-const NO_ADDRESS: &CStr = c"no backend behind the second \":\", where \"host[:port]\", \
-    \"[v6]:port\" or \"unix:path\" has to stand, or nothing; a password with a colon in it has to \
-    be {PLAIN.b64}, and comments, as auth_basic has them there, have to go";
+/// Around nginx's reason. It is not said what stands there: it may be the rest of a password.
+const NO_ADDRESS: &CStr = c"no backend behind the second \":\" (";
+const ADDRESS: &CStr =
+    c"), where \"host[:port]\", \"[v6]:port\" or \"unix:path\" has to stand, or \
+    nothing; a password with a colon in it has to be {PLAIN.b64}, and comments, as auth_basic \
+    has them there, have to go";
 
 /// Which of the places it is.
 pub fn place_of(places: &List<Place>, backend: &[u8]) -> Option<usize> {
@@ -254,15 +257,15 @@ pub fn place_of(places: &List<Place>, backend: &[u8]) -> Option<usize> {
 }
 
 fn refuse_file(cf: &mut Conf<'_>, path: Text, fault: Fault) -> Refused {
-    let (line, reason, other): (_, &CStr, _) = match fault {
-        Fault::Unfit { line, unfit } => (line, unfit.log_text(), None),
+    match fault {
+        Fault::Unfit { line, unfit } => cf.refuse_line(path, line, unfit.log_text(), None),
         Fault::Twice { first, second } => {
-            (second, c"login that stands in this line already:", Some(first))
+            let other = (first, c" already; remove one of both");
+            cf.refuse_line(path, second, c"login that stands in line ", Some(other))
         }
-        Fault::TooLarge => (0, c"more than 4 GB", None),
-        Fault::Full => return Refused::Logged,
-    };
-    cf.refuse_line(path, line, reason, other)
+        // A file has 1 GB at most, and its table has room.
+        Fault::TooLarge | Fault::Full => Refused::Logged,
+    }
 }
 
 /// Where a part of some bytes stands in them.
