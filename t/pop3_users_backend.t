@@ -27,7 +27,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->has_daemon('openssl')
-	->plan(115);
+	->plan(135);
 
 my $has_ipv6 = IO::Socket::IP->new(LocalAddr => '::1', Listen => 1);
 
@@ -103,6 +103,12 @@ mail {
     }
 
     server {
+        listen              127.0.0.1:8140;
+        protocol            pop3;
+        pop3_auth_user_file many;
+    }
+
+    server {
         listen              127.0.0.1:8131;
         protocol            pop3;
         pop3_proxy_ssl      on;
@@ -145,6 +151,8 @@ write_users($t, 'named', "named:{PLAIN}secret:127.0.0.1:8221\n"
 	. "other:{PLAIN}secret:two.example.com:%%PORT_8223%%\n");
 write_users($t, 'default', "v4:{PLAIN}secret:127.86.7.5\n"
 	. "name:{PLAIN}secret:nobody.example.com\n");
+
+write_users($t, 'many', join '', map { "many$_:{PLAIN}secret:127.86.7.5:$_\n" } 1 .. 1000);
 
 keep_certificates($dir);
 issue('ca', ca => 1);
@@ -270,6 +278,11 @@ for my $i (1 .. 4) {
 
 is_deeply(\%turns, { '127.0.0.2:8217' => 2, '127.0.0.3:8217' => 2 },
 	'addresses in turn - backends');
+
+# each of many has its own: one that nobody listens on tells which it is
+
+fails_at("one of many, $_", 8140, "many$_", qr/connect\(\) failed/, "127.86.7.5:$_")
+	for 1, 2, 500, 999, 1000;
 
 # nobody there
 

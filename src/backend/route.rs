@@ -29,7 +29,7 @@ impl<'c> Route<'c> {
             Source::Auth(_) => None,
             Source::File(file) => match place {
                 Some(place) => {
-                    file.places().as_slice().get(place).map(|place| (&place.addresses, &place.host))
+                    file.places().get(place).map(|place| (&place.addresses, &place.host))
                 }
                 None => file.fallback.as_ref().map(|(addresses, host)| (addresses, host)),
             },

@@ -7,6 +7,7 @@ use core::ops::Range;
 use ngx_mail::address::{Addresses, Host};
 use ngx_mail::conf::{Conf, Refused};
 use ngx_mail::crypt::Crypt;
+use ngx_mail::error::NoMemory;
 use ngx_mail::secret_file::SecretFile;
 use ngx_mail::shared::{List, Numbers, Shared};
 use ngx_mail::text::Text;
@@ -16,7 +17,7 @@ use user_file::{Entry, Lines, Password};
 /// Where the path stands, for messages.
 const PLACE: &CStr = c"in the \"pop3_auth_user_file\" directive";
 
-/// How many different backends a file may name: they are looked at one after another.
+/// How many different backends a file may name. Each has addresses of its own.
 const MOST_BACKENDS: usize = 1000;
 
 /// The files that servers of a configuration have read.
@@ -34,7 +35,7 @@ struct Loaded {
 /// The backends of a file, and those with another port.
 struct Backends {
     port: u16,
-    places: List<Place>,
+    places: Places,
     before: Option<Shared<Self>>,
 }
 
@@ -55,6 +56,13 @@ pub struct Users {
     crypt: Option<Crypt>,
     /// The line of the first user without a backend.
     homeless: Option<usize>,
+}
+
+/// Where users log in: the different places, and a table of [`index`] by what stands in the
+/// file.
+pub struct Places {
+    list: List<Place>,
+    table: Numbers,
 }
 
 /// Where users log in.
@@ -140,7 +148,7 @@ impl UserFile {
     /// There is one.
     pub fn check_names(&self, cf: &mut Conf<'_>) -> Result<(), Refused> {
         let unnamed = |place: &&Place| matches!(place.host, Host::Unix);
-        let Some(place) = self.places().as_slice().iter().find(unnamed) else { return Ok(()) };
+        let Some(place) = self.places().list.as_slice().iter().find(unnamed) else { return Ok(()) };
         let reason = c"\"pop3_proxy_ssl\" cannot tell whose certificate is to be expected \
             from a \"unix:\" path: name it with \"pop3_proxy_ssl_name\"";
         Err(cf.refuse_line(self.users().file.path(), place.line, reason, None))
@@ -152,7 +160,7 @@ impl UserFile {
     }
 
     /// Where they log in.
-    pub fn places(&self) -> &List<Place> {
+    pub fn places(&self) -> &Places {
         &self.backends.places
     }
 }
@@ -220,27 +228,60 @@ impl Users {
 
     /// Makes the addresses of all backends that the file names, with this port where none
     /// stands there.
-    fn places(&self, cf: &mut Conf<'_>, port: u16) -> Result<List<Place>, Refused> {
+    fn places(&self, cf: &mut Conf<'_>, port: u16) -> Result<Places, Refused> {
         let path = self.file.path();
-        let mut places = cf.list::<Place>()?;
+        let mut places =
+            Places { list: cf.list()?, table: cf.numbers(index::slots_for(MOST_BACKENDS))? };
         for (line, entry) in Lines::new(self.file.as_bytes()) {
             let Ok(Entry { backend: Some(backend), .. }) = entry else { continue };
-            if place_of(&places, backend).is_some() {
-                continue;
-            }
-            if places.as_slice().len() >= MOST_BACKENDS {
-                let reason = c"more than 1000 different backends; name fewer, \
-                    or use \"auth_http\"";
-                return Err(cf.refuse_line(path, line, reason, None));
-            }
+            let slot = match places.look_up(backend) {
+                index::Place::Taken(_) => continue,
+                index::Place::Free(slot) if places.list.as_slice().len() < MOST_BACKENDS => slot,
+                index::Place::Free(_) | index::Place::None => {
+                    let reason = c"more than 1000 different backends; name fewer, \
+                        or use \"auth_http\"";
+                    return Err(cf.refuse_line(path, line, reason, None));
+                }
+            };
             let text = cf.text(&|put| put(backend))?;
             let found = cf
                 .look_up_silently(text)?
                 .map_err(|reason| cf.refuse_line_for(path, line, NO_ADDRESS, reason, ADDRESS))?;
             let addresses = cf.addresses(&found, port)?;
-            places.push(Place { line, text, addresses, host: found.host() })?;
+            places.push(Place { line, text, addresses, host: found.host() }, slot)?;
         }
         Ok(places)
+    }
+}
+
+impl Places {
+    /// Which of them a backend is.
+    pub fn find(&self, backend: &[u8]) -> Option<usize> {
+        match self.look_up(backend) {
+            index::Place::Taken(number) => Some(number),
+            index::Place::Free(_) | index::Place::None => None,
+        }
+    }
+
+    /// That of this number.
+    pub fn get(&self, number: usize) -> Option<&Place> {
+        self.list.as_slice().get(number)
+    }
+
+    fn look_up(&self, backend: &[u8]) -> index::Place<usize> {
+        index::look_up(self.table.as_slice(), backend, |number| {
+            (self.get(number)?.text.as_bytes() == backend).then_some(number)
+        })
+    }
+
+    /// Adds one whose slot of the table is free.
+    fn push(&mut self, place: Place, slot: usize) -> Result<(), NoMemory> {
+        let number = self.list.as_slice().len();
+        self.list.push(place)?;
+        if let Some(slot) = self.table.as_mut_slice().get_mut(slot) {
+            *slot = index::slot_of(number).unwrap_or(0);
+        }
+        Ok(())
     }
 }
 
@@ -250,11 +291,6 @@ const ADDRESS: &CStr =
     c"), where \"host[:port]\", \"[v6]:port\" or \"unix:path\" has to stand, or \
     nothing; a password with a colon in it has to be {PLAIN.b64}, and comments, as auth_basic \
     has them there, have to go";
-
-/// Which of the places it is.
-pub fn place_of(places: &List<Place>, backend: &[u8]) -> Option<usize> {
-    places.as_slice().iter().position(|place| place.text.as_bytes() == backend)
-}
 
 fn refuse_file(cf: &mut Conf<'_>, path: Text, fault: Fault) -> Refused {
     match fault {

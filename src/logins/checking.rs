@@ -13,7 +13,7 @@ use user_file::{Password, Text};
 
 use super::at_backend;
 use super::failure::{Login, fail, refuse_credentials};
-use crate::conf::users::{UserFile, Users, place_of};
+use crate::conf::users::{UserFile, Users};
 use crate::gather::gather;
 use crate::module::Pop3;
 use crate::refusal::Refusal;
@@ -91,8 +91,7 @@ fn decide(login: &mut Login<'_>, file: &UserFile) -> Result<Option<Way>, NoMemor
     });
     memory?;
 
-    let place =
-        entry.and_then(|entry| entry.backend).and_then(|text| place_of(file.places(), text));
+    let place = entry.and_then(|entry| entry.backend).and_then(|text| file.places().find(text));
     let text = match verdict {
         Verdict::Wrong => return Ok(None),
         Verdict::Unknown => return Ok(Some(Way { place, password: false })),

@@ -1,5 +1,6 @@
 //! Where in a file a login is, by a hash table: it takes as long with many logins as with
-//! few. A slot has the offset of a line, and one more, or 0.
+//! few. A slot has a number, and one more, or 0: that of a login is the offset of its line.
+//! [`look_up`] is for tables of other things.
 
 use crate::line::{Lines, login_of, text_at};
 use crate::{Entry, Unfit};
@@ -27,15 +28,19 @@ pub enum Fault {
     Full,
 }
 
-/// Where a login is, or has its place.
-enum Place<'a> {
-    Taken { offset: usize, text: &'a [u8] },
+/// Where a key is, or has its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place<T> {
+    /// In the table, and this is it.
+    Taken(T),
+    /// In this slot, once [`slot_of`] its number stands there.
     Free(usize),
+    /// Nowhere: all slots have others.
     None,
 }
 
-/// How many slots a table has for so many logins: more than twice as many, so that few
-/// logins are not at their first place.
+/// How many slots a table has for so many keys: more than twice as many, so that few are not
+/// at their first place.
 pub const fn slots_for(count: usize) -> usize {
     count.saturating_mul(2).saturating_add(1)
 }
@@ -54,12 +59,12 @@ pub fn build(bytes: &[u8], table: &mut [u32]) -> Result<(), Fault> {
             Entry::parse(line.text).map_err(|unfit| Fault::Unfit { line: line.number, unfit })?;
         let at = match place_of(bytes, table, entry.login) {
             Place::Free(at) => at,
-            Place::Taken { offset, .. } => {
+            Place::Taken((offset, _)) => {
                 return Err(Fault::Twice { first: number_at(bytes, offset), second: line.number });
             }
             Place::None => return Err(Fault::Full),
         };
-        let slot = slot_of(line.offset)?;
+        let slot = slot_of(line.offset).ok_or(Fault::TooLarge)?;
         if let Some(place) = table.get_mut(at) {
             *place = slot;
         }
@@ -71,45 +76,52 @@ pub fn build(bytes: &[u8], table: &mut [u32]) -> Result<(), Fault> {
 /// Finds the line of a login, by the table of the same file.
 pub fn find<'a>(bytes: &'a [u8], table: &[u32], login: &[u8]) -> Option<Entry<'a>> {
     match place_of(bytes, table, login) {
-        Place::Taken { text, .. } => Entry::parse(text).ok(),
+        Place::Taken((_, text)) => Entry::parse(text).ok(),
         Place::Free(_) | Place::None => None,
     }
 }
 
-/// Looks at one slot after another, from that which the login's hash tells.
-fn place_of<'a>(bytes: &'a [u8], table: &[u32], login: &[u8]) -> Place<'a> {
-    let Some(first) = first_of(table.len(), login) else { return Place::None };
+/// Where a login is, with its line.
+fn place_of<'a>(bytes: &'a [u8], table: &[u32], login: &[u8]) -> Place<(usize, &'a [u8])> {
+    look_up(table, login, |offset| {
+        let text = text_at(bytes, offset);
+        (login_of(text) == login).then_some((offset, text))
+    })
+}
+
+/// Looks at one slot after another, from that which the key's hash tells. `is_it` gives what
+/// has a number, if that is it.
+pub fn look_up<T>(table: &[u32], key: &[u8], is_it: impl Fn(usize) -> Option<T>) -> Place<T> {
+    let Some(first) = first_of(table.len(), key) else { return Place::None };
 
     for at in (first..table.len()).chain(0..first) {
-        let Some(offset) = table.get(at).and_then(|slot| slot.checked_sub(1)) else {
+        let Some(number) = table.get(at).and_then(|slot| slot.checked_sub(1)) else {
             return Place::Free(at);
         };
-        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        let text = text_at(bytes, offset);
-        if login_of(text) == login {
-            return Place::Taken { offset, text };
+        if let Some(it) = is_it(usize::try_from(number).unwrap_or(usize::MAX)) {
+            return Place::Taken(it);
         }
     }
     Place::None
 }
 
 /// The first slot to look at, if there is any.
-fn first_of(slots: usize, login: &[u8]) -> Option<usize> {
+fn first_of(slots: usize, key: &[u8]) -> Option<usize> {
     let slots = u64::try_from(slots).ok()?;
-    usize::try_from(hash(login).checked_rem(slots)?).ok()
+    usize::try_from(hash(key).checked_rem(slots)?).ok()
 }
 
-/// FNV-1a. What logins there are says the operator, not the client.
-fn hash(login: &[u8]) -> u64 {
+/// FNV-1a. What keys there are says the operator, not the client.
+fn hash(key: &[u8]) -> u64 {
     const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
     const PRIME: u64 = 0x100_0000_01b3;
 
-    login.iter().fold(OFFSET_BASIS, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+    key.iter().fold(OFFSET_BASIS, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
 }
 
-/// What the slot of a line has.
-fn slot_of(offset: usize) -> Result<u32, Fault> {
-    u32::try_from(offset.saturating_add(1)).map_err(|_| Fault::TooLarge)
+/// What the slot of a number has, unless that is too large.
+pub fn slot_of(number: usize) -> Option<u32> {
+    u32::try_from(number.saturating_add(1)).ok()
 }
 
 /// The number of the line that begins at an offset.
@@ -135,10 +147,10 @@ mod tests {
 
     #[test]
     fn offsets_that_a_slot_can_tell() {
-        assert_eq!(slot_of(0), Ok(1));
-        assert_eq!(slot_of(0xffff_fffe), Ok(0xffff_ffff));
-        assert_eq!(slot_of(0xffff_ffff), Err(Fault::TooLarge));
-        assert_eq!(slot_of(usize::MAX), Err(Fault::TooLarge));
+        assert_eq!(slot_of(0), Some(1));
+        assert_eq!(slot_of(0xffff_fffe), Some(0xffff_ffff));
+        assert_eq!(slot_of(0xffff_ffff), None);
+        assert_eq!(slot_of(usize::MAX), None);
     }
 
     /// How many slots are looked at for a login: the most, and the average in hundredths.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use user_file::index::{Fault, build, find, slots_for};
+use user_file::index::{Fault, Place, build, find, look_up, slot_of, slots_for};
 use user_file::{Entry, Lines, Password, Unfit};
 
 fn index(file: &str) -> Result<Vec<u32>, Fault> {
@@ -112,4 +112,50 @@ fn a_table_is_at_most_half_full() {
     assert_eq!(slots_for(1), 3);
     assert_eq!(slots_for(100_000), 200_001);
     assert_eq!(slots_for(usize::MAX), usize::MAX);
+}
+
+#[test]
+fn tables_of_other_things() {
+    let things: Vec<String> = (0..1000).map(|number| format!("10.0.0.1:{number}")).collect();
+    let mut table = vec![0; slots_for(things.len())];
+    let place = |table: &[u32], key: &str| {
+        let is_it = |number| (things.get(number)? == key).then_some(number);
+        look_up(table, key.as_bytes(), is_it)
+    };
+    for (number, thing) in things.iter().enumerate() {
+        let free = match place(&table, thing) {
+            Place::Free(at) => table.get_mut(at),
+            Place::Taken(_) | Place::None => None,
+        };
+        *free.unwrap() = slot_of(number).unwrap();
+    }
+    for (number, thing) in things.iter().enumerate() {
+        assert_eq!(place(&table, thing), Place::Taken(number));
+    }
+    assert!(matches!(place(&table, "10.0.0.1:1000"), Place::Free(_)));
+    assert_eq!(place(&[], "10.0.0.1:1"), Place::None);
+    assert_eq!(place(&[1, 2], "10.0.0.1:5"), Place::None);
+    assert_eq!(place(&[1, 6], "10.0.0.1:5"), Place::Taken(5));
+    assert_eq!(place(&[6, 1], "10.0.0.1:5"), Place::Taken(5));
+}
+
+/// What is looked at for a key that is there does not grow with the others.
+#[test]
+fn few_slots_are_looked_at() {
+    let things: Vec<String> = (0..1000).map(|number| format!("10.0.0.1:{number}")).collect();
+    let mut table = vec![0; slots_for(things.len())];
+    let looks = std::cell::Cell::new(0);
+    for round in 0..2 {
+        looks.set(0);
+        for (number, thing) in things.iter().enumerate() {
+            let place = look_up(&table, thing.as_bytes(), |number| {
+                looks.set(looks.get() + 1);
+                things.get(number).filter(|other| *other == thing)
+            });
+            if let Place::Free(at) = place {
+                table[at] = slot_of(number).unwrap();
+            }
+        }
+        assert!(looks.get() < 3000, "round {round}: {}", looks.get());
+    }
 }
