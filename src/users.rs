@@ -1,7 +1,7 @@
 //! What a client presents, checked by a file of users.
 
 use pop3::{Method, OAuth, Secret};
-use user_file::{Entry, Password, Text, verify};
+use user_file::{Entry, Form, Password, Text, verify};
 
 pub mod certified;
 
@@ -29,12 +29,13 @@ pub enum Verdict<'a> {
 }
 
 /// Checks what is presented by what the file says of the login. `crypt` tells whether a
-/// hash is that of the secret. A password that is wrong costs what the slowest hash of the
-/// file does: which logins there are is not to be told by the time that this takes.
-pub fn check<'a>(
+/// hash is that of the secret. A password that is wrong is held against one hash of each
+/// class, that of the login and `others`: which logins there are is not to be told by the
+/// time that this takes.
+pub fn check<'a, 'o>(
     entry: Option<&Entry<'a>>,
     presented: &Presented<'_>,
-    slowest: Option<Password<'_>>,
+    others: impl Iterator<Item = (Form, &'o [u8])>,
     mut crypt: impl FnMut(&[u8]) -> bool,
 ) -> Verdict<'a> {
     let password = entry.map(|entry| entry.password);
@@ -46,12 +47,14 @@ pub fn check<'a>(
         Some(Password::Empty) if clear || token => Verdict::Unknown,
         _ => Verdict::Wrong,
     };
-    let cost = password.map_or(0, Password::cost);
-    if let (Verdict::Wrong, true, Some(slowest @ Password::Crypt(_, stored))) =
-        (&verdict, clear, slowest)
-        && cost < slowest.cost()
-    {
-        crypt(stored);
+    if let (Verdict::Wrong, true) = (&verdict, clear) {
+        let own = match password {
+            Some(Password::Crypt(form, _)) => Some(form),
+            _ => None,
+        };
+        others.filter(|&(form, _)| Some(form) != own).for_each(|(_, stored)| {
+            crypt(stored);
+        });
     }
     verdict
 }

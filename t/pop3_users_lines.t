@@ -23,7 +23,7 @@ use POP3UsersConf;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail imap/)->plan(373);
+my $t = Test::Nginx->new()->has(qw/mail imap/)->plan(391);
 
 my $dir = $t->testdir();
 
@@ -90,6 +90,19 @@ line_is_refused('login twice', 5, "# comment\n${good}b:\nc:\nanna:{PLAIN}x\n",
 	'login that stands in line 2 already; remove one of both');
 line_is_refused('line 100,000', 100_000,
 	join('', map { "user$_:{PLAIN}x\n" } 1 .. 99_999) . 'x', 'no ":"');
+
+# hashes that are too many kinds, or cost too much together, though each of them is right
+
+sub rounds { return map { "r$_:\$6\$rounds=$_\$$sha512\n" } @_ }
+
+file_is_taken('eight kinds of hashes', join '', $good, rounds(1000 .. 1007),
+	map { s/^r/s/r } rounds(1000 .. 1007));
+line_is_refused('ninth kind of hash', 11, join('', $good, rounds(1000 .. 1007),
+	"b:\n", rounds(1008)), 'ninth kind', 'same number of rounds');
+file_is_taken('30000 rounds', join '', $good, rounds(20_000, 10_000),
+	map { s/^r/s/r } rounds(20_000, 10_000));
+line_is_refused('30001 rounds', 3, join('', $good, rounds(20_000, 10_001)),
+	'30000 rounds', 'same number of rounds');
 
 # backends; no resolver is asked for a name that long
 

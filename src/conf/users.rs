@@ -11,8 +11,9 @@ use ngx_mail::error::NoMemory;
 use ngx_mail::secret_file::SecretFile;
 use ngx_mail::shared::{List, Numbers, Shared};
 use ngx_mail::text::Text;
+use user_file::classes::{Classes, Sample};
 use user_file::index::{self, Fault};
-use user_file::{Entry, Lines, Password};
+use user_file::{Entry, Form, Lines, Password};
 
 /// Where the path stands, for messages.
 const PLACE: &CStr = c"in the \"pop3_auth_user_file\" directive";
@@ -51,8 +52,7 @@ pub struct UserFile {
 pub struct Users {
     file: SecretFile,
     table: Numbers,
-    /// Where the hash stands that takes longest to check.
-    slowest: Option<Range<usize>>,
+    classes: Classes,
     crypt: Option<Crypt>,
     /// The line of the first user without a backend.
     homeless: Option<usize>,
@@ -178,8 +178,8 @@ impl Users {
             return Err(cf.refuse_line(path, 1, reason, None));
         }
         let crypt = Crypt::find();
-        let (mut count, mut cost) = (0_usize, 0);
-        let (mut slowest, mut homeless) = (None, None);
+        let (mut count, mut homeless) = (0_usize, None);
+        let mut classes = Classes::default();
 
         for (line, entry) in Lines::new(file.as_bytes()) {
             let entry =
@@ -188,16 +188,16 @@ impl Users {
             if entry.backend.is_none() {
                 homeless = homeless.or(Some(line));
             }
-            let Password::Crypt(_, text) = entry.password else { continue };
+            let Password::Crypt(form, text) = entry.password else { continue };
             if crypt.is_none() {
                 let reason = c"hash of a password, which this nginx cannot check, as it was built \
                     without http_auth_basic_module; use {PLAIN}";
                 return Err(cf.refuse_line(path, line, reason, None));
             }
-            if entry.password.cost() > cost {
-                cost = entry.password.cost();
-                slowest = range_of(file.as_bytes(), text);
-            }
+            let place = range_of(file.as_bytes(), text);
+            classes
+                .add(Sample { form, line, place })
+                .map_err(|unfit| cf.refuse_line(path, line, unfit.log_text(), None))?;
         }
 
         if count == 0 {
@@ -208,7 +208,7 @@ impl Users {
         index::build(file.as_bytes(), table.as_mut_slice())
             .map_err(|fault| refuse_file(cf, path, fault))?;
 
-        Ok(Self { file, table, slowest, crypt, homeless })
+        Ok(Self { file, table, classes, crypt, homeless })
     }
 
     /// What the file says of a login.
@@ -216,9 +216,11 @@ impl Users {
         index::find(self.file.as_bytes(), self.table.as_slice(), login)
     }
 
-    /// The hash that takes longest to check, if there is any.
-    pub fn slowest(&self) -> Option<Password<'_>> {
-        Password::parse(self.file.as_bytes().get(self.slowest.clone()?)?).ok()
+    /// One hash of each class.
+    pub fn samples(&self) -> impl Iterator<Item = (Form, &[u8])> {
+        self.classes.iter().filter_map(|Sample { form, place, .. }| {
+            Some((*form, self.file.as_bytes().get(place.clone())?))
+        })
     }
 
     /// What checks hashes; there is one if there are any.
@@ -305,8 +307,7 @@ fn refuse_file(cf: &mut Conf<'_>, path: Text, fault: Fault) -> Refused {
 }
 
 /// Where a part of some bytes stands in them.
-fn range_of(bytes: &[u8], part: &[u8]) -> Option<Range<usize>> {
-    let start = part.as_ptr().addr().checked_sub(bytes.as_ptr().addr())?;
-    let end = start.checked_add(part.len())?;
-    (end <= bytes.len()).then_some(start..end)
+fn range_of(bytes: &[u8], part: &[u8]) -> Range<usize> {
+    let start = part.as_ptr().addr().saturating_sub(bytes.as_ptr().addr());
+    start..start.saturating_add(part.len())
 }

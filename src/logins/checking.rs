@@ -73,7 +73,7 @@ fn decide(login: &mut Login<'_>, file: &UserFile) -> Result<Option<Way>, NoMemor
     let presented = Presented { method, secret: Secret::new(attempt.secret()), challenge };
     let mut memory = Ok(());
     let bounded = attempt.secret().len() <= LONGEST_HASHED;
-    let verdict = check(entry.as_ref(), &presented, users.slowest(), |stored| {
+    let verdict = check(entry.as_ref(), &presented, users.samples(), |stored| {
         if !bounded {
             return false;
         }

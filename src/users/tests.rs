@@ -3,18 +3,22 @@
 use std::vec::Vec;
 
 use pop3::{Method, Secret};
-use user_file::{Password, index};
+use user_file::{Form, index};
 
 use super::{Presented, Verdict, check};
 
 const FILE: &[u8] = b"clear:{PLAIN}tanstaaf\nhash:$1$salt$hash\nbackend:\n";
 const CHALLENGE: &[u8] = b"<1896.697170952@dbc.mtview.ca.us>\r\n";
 
-const SLOWEST: &[u8] = b"$6$salt$01234567890123456789012345678901234567890123456789012345678901234567890123456789012345";
-
-fn slowest() -> Password<'static> {
-    Password::parse(SLOWEST).unwrap()
-}
+/// One of each class: that of the file's, and two others.
+const MD5: &[u8] = b"first of its class";
+const SHA256: &[u8] = b"another";
+const SHA512: &[u8] = b"a third";
+const CLASSES: [(Form, &[u8]); 3] = [
+    (Form::Md5, MD5),
+    (Form::Sha256 { rounds: 5000 }, SHA256),
+    (Form::Sha512 { rounds: 5000 }, SHA512),
+];
 
 /// The verdict, and the hashes that were checked: those of "right" are.
 fn decide(login: &[u8], method: Method, secret: &[u8]) -> (&'static str, Vec<Vec<u8>>) {
@@ -25,7 +29,7 @@ fn decide(login: &[u8], method: Method, secret: &[u8]) -> (&'static str, Vec<Vec
     let entry = index::find(file.as_bytes(), &table, login);
     let presented = Presented { method, secret: Secret::new(secret), challenge: CHALLENGE };
     let mut checked = Vec::new();
-    let verdict = check(entry.as_ref(), &presented, Some(slowest()), |stored| {
+    let verdict = check(entry.as_ref(), &presented, CLASSES.into_iter(), |stored| {
         checked.push(stored.to_vec());
         secret == b"right"
     });
@@ -61,7 +65,8 @@ fn a_text_serves_every_method_but_tokens() {
 fn a_hash_serves_passwords_alone() {
     let hash = b"$1$salt$0123456789012345678901".to_vec();
     assert_eq!(decide(b"hash", Method::Plain, b"right"), ("right", vec![hash.clone()]));
-    assert_eq!(decide(b"hash", Method::Plain, b"other"), ("wrong", vec![hash, SLOWEST.to_vec()]));
+    let checked = vec![hash, SHA256.to_vec(), SHA512.to_vec()];
+    assert_eq!(decide(b"hash", Method::Plain, b"other"), ("wrong", checked));
     for method in [Method::Apop, Method::CramMd5, Method::External, Method::Xoauth2] {
         assert_eq!(decide(b"hash", method, b"right"), ("wrong", vec![]), "{method:?}");
     }
@@ -78,15 +83,10 @@ fn the_backend_tells_of_users_without_a_password() {
 }
 
 #[test]
-fn a_wrong_password_costs_what_the_slowest_does() {
-    let slowest = SLOWEST.to_vec();
-    assert_eq!(decide(b"clear", Method::Plain, b"wrong"), ("wrong", vec![slowest]));
+fn a_wrong_password_is_held_against_all_classes() {
+    let all: Vec<_> = CLASSES.iter().map(|(_, stored)| stored.to_vec()).collect();
+    assert_eq!(decide(b"clear", Method::Plain, b"wrong"), ("wrong", all.clone()));
     assert_eq!(decide(b"clear", Method::Plain, b"tanstaaf").1, Vec::<Vec<u8>>::new());
-}
-
-#[test]
-fn of_an_unknown_login_the_slowest_hash_is_checked() {
-    let slowest = SLOWEST.to_vec();
-    assert_eq!(decide(b"nobody", Method::Plain, b"right"), ("wrong", vec![slowest]));
+    assert_eq!(decide(b"nobody", Method::Plain, b"right"), ("wrong", all));
     assert_eq!(decide(b"nobody", Method::Apop, b"right"), ("wrong", vec![]));
 }

@@ -2,7 +2,7 @@
 //!
 //! [`Lines`] takes the file's bytes and tells what each line says, or what is wrong with
 //! it. [`index`] finds a login's line. What a client presents is held against its
-//! [`Password`] by [`verify`]. Nothing here allocates or panics.
+//! [`Password`] by [`verify`], and if it is refused against all [`classes`] of hashes. Nothing here allocates or panics.
 
 #![no_std]
 #![forbid(unsafe_code)]
@@ -10,6 +10,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod classes;
 pub mod index;
 pub mod line;
 pub mod password;

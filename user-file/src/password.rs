@@ -44,14 +44,6 @@ impl<'a> Password<'a> {
             Form::of(field).map(|form| Self::Crypt(form, field))
         }
     }
-
-    /// Of two passwords the one that takes longer to check has more; it is no time.
-    pub const fn cost(self) -> u32 {
-        match self {
-            Self::Plain(_) | Self::Empty => 0,
-            Self::Crypt(form, _) => form.cost(),
-        }
-    }
 }
 
 impl fmt::Debug for Password<'_> {

@@ -35,6 +35,12 @@ pub enum Unfit {
     Hash,
     /// It has an `$5$` or `$6$` of more than [`MAX_ROUNDS`](crate::password::MAX_ROUNDS).
     Rounds,
+    /// It has a hash of one class more than
+    /// [`MAX_CLASSES`](crate::classes::MAX_CLASSES).
+    ManyClasses,
+    /// It has a hash of a class which with those before it takes more than
+    /// [`MAX_ROUNDS`](crate::classes::MAX_ROUNDS).
+    ManyRounds,
     /// It has a hash by bcrypt.
     Bcrypt,
     /// It has a hash by yescrypt or gost-yescrypt.
@@ -77,6 +83,15 @@ impl Unfit {
             Self::Rounds => {
                 c"more than 20000 rounds, for which all sessions of a worker would wait; \
                   use $5$ or $6$ with fewer"
+            }
+            Self::ManyClasses => {
+                c"ninth kind of hash in the file, each of which a wrong password is checked with; \
+                  make the hashes with the same prefix and the same number of rounds"
+            }
+            Self::ManyRounds => {
+                c"more than 30000 rounds in all kinds of hashes in the file, each of which a wrong \
+                  password is checked with; make the hashes with the same prefix and the same \
+                  number of rounds"
             }
             Self::Bcrypt => {
                 c"hash by bcrypt, for which all sessions of a worker would wait; use {SSHA} or $6$"

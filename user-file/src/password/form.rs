@@ -70,13 +70,13 @@ impl Form {
         }
     }
 
-    pub(super) const fn cost(self) -> u32 {
+    /// How many rounds crypt makes, if it takes its time.
+    pub const fn rounds(self) -> Option<u32> {
         match self {
-            Self::Sha => 1,
-            Self::Ssha => 2,
-            // A thousand of MD5.
-            Self::Apr1 | Self::Md5 => MIN_ROUNDS,
-            Self::Sha256 { rounds } | Self::Sha512 { rounds } => rounds.saturating_add(MIN_ROUNDS),
+            Self::Sha | Self::Ssha => None,
+            // Of MD5.
+            Self::Apr1 | Self::Md5 => Some(1000),
+            Self::Sha256 { rounds } | Self::Sha512 { rounds } => Some(rounds),
         }
     }
 }
