@@ -4,9 +4,12 @@ use core::ffi::CStr;
 use core::mem;
 use core::ptr::{self, NonNull};
 
-use nginx_sys::{NGX_OK, dlsym, ngx_create_pool, ngx_destroy_pool, ngx_int_t, ngx_pool_t, u_char};
+use nginx_sys::{
+    NGX_OK, dlsym, ngx_create_pool, ngx_destroy_pool, ngx_int_t, ngx_log_t, ngx_pool_t, u_char,
+};
 
 use crate::client::Client;
+use crate::conf::Conf;
 use crate::connection::Connection;
 use crate::error::NoMemory;
 use crate::heap::Bytes;
@@ -38,28 +41,55 @@ impl<M: Registered> Connection<'_, M> {
     ///
     /// There is no memory, or crypt cannot do it, which nginx has logged.
     pub fn crypt(&self, crypt: Crypt, password: &[u8], stored: &[u8]) -> Result<Bytes, NoMemory> {
-        let terminated = |text: &[u8]| {
-            let mut copy = self.allocate(text.len().saturating_add(1))?;
-            copy.append(text)?;
-            copy.append(b"\0")?;
-            Ok(copy)
-        };
-        let (mut password, mut stored) = (terminated(password)?, terminated(stored)?);
-        // SAFETY: the connection's log is live; the texts end with NULs, and what nginx
-        // makes of them is such a text in the pool, which is copied before that goes.
-        unsafe {
-            let pool = ngx_create_pool(1024, self.error_log().as_ptr());
-            let pool = self.logged(NonNull::new(pool).ok_or(NoMemory))?;
-            let mut made = ptr::null_mut();
-            let (key, salt) = (password.as_mut_ptr(), stored.as_mut_ptr());
-            let rc = (crypt.0)(pool.as_ptr(), key, salt, &raw mut made);
-            let copy = if rc == NGX_OK as isize && !made.is_null() {
-                self.copy(CStr::from_ptr(made.cast_const().cast()).to_bytes())
-            } else {
-                Err(NoMemory)
-            };
-            ngx_destroy_pool(pool.as_ptr());
-            copy
-        }
+        self.logged(make(crypt, self.error_log().as_ptr(), password, stored))?.ok_or(NoMemory)
     }
+}
+
+impl Conf<'_> {
+    /// Whether crypt can make such a hash: not every system's knows all forms. The text is
+    /// as for [`Connection::crypt`].
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn knows_hash(&mut self, crypt: Crypt, stored: &[u8]) -> Result<bool, NoMemory> {
+        // SAFETY: the configuration is live, and has a log.
+        let log = unsafe { (*self.as_ptr()).log };
+        let made = make(crypt, log, b"any password", stored)?;
+        // crypt(3): "*0" or "*1" if nothing was made.
+        Ok(made.is_some_and(|made| !made.as_slice().starts_with(b"*")))
+    }
+}
+
+/// Nothing if crypt cannot make it, which nginx has logged.
+fn make(
+    crypt: Crypt,
+    log: *mut ngx_log_t,
+    password: &[u8],
+    stored: &[u8],
+) -> Result<Option<Bytes>, NoMemory> {
+    let (mut password, mut stored) = (terminated(password)?, terminated(stored)?);
+    // SAFETY: the callers' logs are live; the texts end with NULs, and what nginx makes of
+    // them is such a text in the pool, which is copied before that goes.
+    unsafe {
+        let pool = NonNull::new(ngx_create_pool(1024, log)).ok_or(NoMemory)?;
+        let mut made = ptr::null_mut();
+        let (key, salt) = (password.as_mut_ptr(), stored.as_mut_ptr());
+        let rc = (crypt.0)(pool.as_ptr(), key, salt, &raw mut made);
+        let copy = if rc == NGX_OK as isize && !made.is_null() {
+            Bytes::copy_of(CStr::from_ptr(made.cast_const().cast()).to_bytes()).map(Some)
+        } else {
+            Ok(None)
+        };
+        ngx_destroy_pool(pool.as_ptr());
+        copy
+    }
+}
+
+/// A copy with a NUL at its end.
+fn terminated(text: &[u8]) -> Result<Bytes, NoMemory> {
+    let mut copy = Bytes::with_capacity(text.len().saturating_add(1))?;
+    copy.append(text)?;
+    copy.append(b"\0")?;
+    Ok(copy)
 }

@@ -200,6 +200,16 @@ impl Users {
                 .map_err(|unfit| cf.refuse_line(path, line, unfit.log_text(), None))?;
         }
 
+        for Sample { line, place, .. } in classes.iter() {
+            let stored = file.as_bytes().get(place.clone());
+            let (Some(crypt), Some(stored)) = (crypt, stored) else { continue };
+            if !cf.knows_hash(crypt, stored)? {
+                let reason = c"hash of a password, which the crypt() of this system cannot make; \
+                    make the hash anew in another form, or use {SSHA} or {PLAIN}";
+                return Err(cf.refuse_line(path, *line, reason, None));
+            }
+        }
+
         if count == 0 {
             cf.warn(c"no user is in the file", path.as_bytes(), PLACE);
         }
