@@ -55,7 +55,7 @@ pub struct Users {
     classes: Classes,
     crypt: Option<Crypt>,
     /// The line of the first user without a backend.
-    homeless: Option<usize>,
+    without_backend: Option<usize>,
 }
 
 /// Where users log in: the different places, and a table of [`index`] by what stands in the
@@ -130,7 +130,7 @@ impl UserFile {
         fallback: Option<(Addresses, Host)>,
     ) -> Result<Self, Refused> {
         let loaded = files.load(cf, path)?;
-        if let (Some(line), None) = (loaded.users.homeless, &fallback) {
+        if let (Some(line), None) = (loaded.users.without_backend, &fallback) {
             let reason =
                 c"no backend behind a second \":\", nor is there a \"pop3_proxy_pass\" for \
                 such users";
@@ -178,7 +178,7 @@ impl Users {
             return Err(cf.refuse_line(path, 1, reason, None));
         }
         let crypt = Crypt::find();
-        let (mut count, mut homeless) = (0_usize, None);
+        let (mut count, mut without_backend) = (0_usize, None);
         let mut classes = Classes::default();
 
         for (line, entry) in Lines::new(file.as_bytes()) {
@@ -186,7 +186,7 @@ impl Users {
                 entry.map_err(|unfit| cf.refuse_line(path, line, unfit.log_text(), None))?;
             count = count.saturating_add(1);
             if entry.backend.is_none() {
-                homeless = homeless.or(Some(line));
+                without_backend = without_backend.or(Some(line));
             }
             let Password::Crypt(form, text) = entry.password else { continue };
             if crypt.is_none() {
@@ -218,7 +218,7 @@ impl Users {
         index::build(file.as_bytes(), table.as_mut_slice())
             .map_err(|fault| refuse_file(cf, path, fault))?;
 
-        Ok(Self { file, table, classes, crypt, homeless })
+        Ok(Self { file, table, classes, crypt, without_backend })
     }
 
     /// What the file says of a login.

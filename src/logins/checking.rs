@@ -28,7 +28,7 @@ const LONGEST_HASHED: usize = 128;
 const SEVERAL: &CStr = c"client certificate names several logins, and the client none";
 
 /// Where a login goes that is right, or that the backend is to decide.
-struct Way {
+struct Destination {
     place: Option<usize>,
     /// Whether a password of the file takes the place of what the client has presented.
     password: bool,
@@ -37,14 +37,14 @@ struct Way {
 /// Checks the attempt.
 pub fn begin(mut login: Login<'_>, file: &UserFile) {
     match decide(&mut login, file) {
-        Ok(Some(Way { place, password })) => at_backend::begin_at(login, place, password),
+        Ok(Some(Destination { place, password })) => at_backend::begin_at(login, place, password),
         Ok(None) => refuse(login),
         Err(NoMemory) => fail(login),
     }
 }
 
 /// Nothing if the credentials are refused.
-fn decide(login: &mut Login<'_>, file: &UserFile) -> Result<Option<Way>, NoMemory> {
+fn decide(login: &mut Login<'_>, file: &UserFile) -> Result<Option<Destination>, NoMemory> {
     let users = file.users();
     let (_, mut connection, state) = login.parts();
     let Some(method) = state.kept.login.as_ref().map(|login| login.method) else {
@@ -94,16 +94,16 @@ fn decide(login: &mut Login<'_>, file: &UserFile) -> Result<Option<Way>, NoMemor
     let place = entry.and_then(|entry| entry.backend).and_then(|text| file.places().find(text));
     let text = match verdict {
         Verdict::Wrong => return Ok(None),
-        Verdict::Unknown => return Ok(Some(Way { place, password: false })),
+        Verdict::Unknown => return Ok(Some(Destination { place, password: false })),
         Verdict::Right(text) => text,
     };
-    let Some(text) = text else { return Ok(Some(Way { place, password: false })) };
+    let Some(text) = text else { return Ok(Some(Destination { place, password: false })) };
     let shown = attempt_with(&connection, name, text)?;
     let old = connection.take_attempt().ok_or(NoMemory)?;
     connection.show_attempt(shown);
     connection.put_ahead(old.ahead())?;
 
-    Ok(Some(Way { place, password: true }))
+    Ok(Some(Destination { place, password: true }))
 }
 
 /// Who logs in by the certificate: whom the file has a password for that the backend can be
