@@ -9,9 +9,11 @@
 use std::collections::HashMap;
 
 use libfuzzer_sys::fuzz_target;
-use user_file::index::{Fault, build, find, slots_for};
+use user_file::index::{Fault, Seed, build, find, slots_for};
 use user_file::line::MAX_FIELD;
 use user_file::{Entry, Lines, Password, Unfit};
+
+const SEED: Seed = [1, 2];
 
 fuzz_target!(|data: &[u8]| {
     let Some((&[at, more], bytes)) = data.split_first_chunk::<2>() else { return };
@@ -20,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(lines, simple(bytes));
 
     let mut table = vec![u32::from(at); slots_for(lines.len()) + usize::from(more % 8)];
-    let built = build(bytes, &mut table);
+    let built = build(bytes, &mut table, SEED);
     assert_eq!(built, expected(&lines));
     if built.is_ok() {
         check_found(bytes, &table, &lines);
@@ -30,7 +32,7 @@ fuzz_target!(|data: &[u8]| {
     let login = bytes.get(usize::from(at)..).unwrap_or_default();
     for end in [1, 3, login.len()] {
         let login = login.get(..end).unwrap_or_default();
-        if let Some(entry) = find(bytes, &table, login) {
+        if let Some(entry) = find(bytes, &table, SEED, login) {
             assert_eq!(entry.login, login);
             assert!(!login.is_empty() && !login.contains(&b':'));
         }
@@ -82,7 +84,7 @@ fn expected(lines: &[(usize, Result<Entry<'_>, Unfit>)]) -> Result<(), Fault> {
 
 fn check_found(bytes: &[u8], table: &[u32], lines: &[(usize, Result<Entry<'_>, Unfit>)]) {
     for entry in lines.iter().filter_map(|(_, entry)| entry.ok()) {
-        assert_eq!(find(bytes, table, entry.login), Some(entry));
-        assert_eq!(find(bytes, table, &[entry.login, b":"].concat()), None);
+        assert_eq!(find(bytes, table, SEED, entry.login), Some(entry));
+        assert_eq!(find(bytes, table, SEED, &[entry.login, b":"].concat()), None);
     }
 }

@@ -114,6 +114,7 @@ pub mod log;
 pub mod login;
 mod owner;
 mod place;
+pub mod random;
 #[doc(hidden)]
 pub mod registered;
 mod relay;

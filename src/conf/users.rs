@@ -8,11 +8,12 @@ use ngx_mail::address::{Addresses, Host};
 use ngx_mail::conf::{Conf, Refused};
 use ngx_mail::crypt::Crypt;
 use ngx_mail::error::NoMemory;
+use ngx_mail::random;
 use ngx_mail::secret_file::SecretFile;
 use ngx_mail::shared::{List, Numbers, Shared};
 use ngx_mail::text::Text;
 use user_file::classes::{Classes, Sample};
-use user_file::index::{self, Fault};
+use user_file::index::{self, Fault, Seed};
 use user_file::{Entry, Form, Lines, Password};
 
 /// Where the path stands, for messages.
@@ -52,6 +53,7 @@ pub struct UserFile {
 pub struct Users {
     file: SecretFile,
     table: Numbers,
+    seed: Seed,
     classes: Classes,
     crypt: Option<Crypt>,
     /// The line of the first user without a backend.
@@ -63,6 +65,7 @@ pub struct Users {
 pub struct Places {
     list: List<Place>,
     table: Numbers,
+    seed: Seed,
 }
 
 /// Where users log in.
@@ -214,16 +217,17 @@ impl Users {
             cf.warn(c"no user is in the file", path.as_bytes(), PLACE);
         }
 
+        let seed = random::seed();
         let mut table = cf.numbers(index::slots_for(count))?;
-        index::build(file.as_bytes(), table.as_mut_slice())
+        index::build(file.as_bytes(), table.as_mut_slice(), seed)
             .map_err(|fault| refuse_file(cf, path, fault))?;
 
-        Ok(Self { file, table, classes, crypt, without_backend })
+        Ok(Self { file, table, seed, classes, crypt, without_backend })
     }
 
     /// What the file says of a login.
     pub fn find(&self, login: &[u8]) -> Option<Entry<'_>> {
-        index::find(self.file.as_bytes(), self.table.as_slice(), login)
+        index::find(self.file.as_bytes(), self.table.as_slice(), self.seed, login)
     }
 
     /// One hash of each class.
@@ -242,8 +246,8 @@ impl Users {
     /// stands there.
     fn places(&self, cf: &mut Conf<'_>, port: u16) -> Result<Places, Refused> {
         let path = self.file.path();
-        let mut places =
-            Places { list: cf.list()?, table: cf.numbers(index::slots_for(MOST_BACKENDS))? };
+        let table = cf.numbers(index::slots_for(MOST_BACKENDS))?;
+        let mut places = Places { list: cf.list()?, table, seed: self.seed };
         for (line, entry) in Lines::new(self.file.as_bytes()) {
             let Ok(Entry { backend: Some(backend), .. }) = entry else { continue };
             let slot = match places.look_up(backend) {
@@ -281,7 +285,7 @@ impl Places {
     }
 
     fn look_up(&self, backend: &[u8]) -> index::Place<usize> {
-        index::look_up(self.table.as_slice(), backend, |number| {
+        index::look_up(self.table.as_slice(), self.seed, backend, |number| {
             (self.get(number)?.text.as_bytes() == backend).then_some(number)
         })
     }

@@ -25,8 +25,8 @@ fn decide(login: &[u8], method: Method, secret: &[u8]) -> (&'static str, Vec<Vec
     let mut table = [0; index::slots_for(3)];
     let file = String::from_utf8(FILE.to_vec()).unwrap();
     let file = file.replace("$1$salt$hash", "$1$salt$0123456789012345678901");
-    index::build(file.as_bytes(), &mut table).unwrap();
-    let entry = index::find(file.as_bytes(), &table, login);
+    index::build(file.as_bytes(), &mut table, [1, 2]).unwrap();
+    let entry = index::find(file.as_bytes(), &table, [1, 2], login);
     let presented = Presented { method, secret: Secret::new(secret), challenge: CHALLENGE };
     let mut checked = Vec::new();
     let verdict = check(entry.as_ref(), &presented, CLASSES.into_iter(), |stored| {

@@ -2,6 +2,10 @@
 //! few. A slot has a number, and one more, or 0: that of a login is the offset of its line.
 //! [`look_up`] is for tables of other things.
 
+use core::hash::Hasher;
+
+use siphasher::sip::SipHasher13;
+
 use crate::line::{Lines, login_of, text_at};
 use crate::{Entry, Unfit};
 
@@ -28,6 +32,9 @@ pub enum Fault {
     Full,
 }
 
+/// What a table is made by: random numbers. Who may choose a login cannot choose its slot.
+pub type Seed = [u64; 2];
+
 /// Where a key is, or has its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place<T> {
@@ -50,14 +57,14 @@ pub const fn slots_for(count: usize) -> usize {
 /// # Errors
 ///
 /// What is wrong with the file, or the table.
-pub fn build(bytes: &[u8], table: &mut [u32]) -> Result<(), Fault> {
+pub fn build(bytes: &[u8], table: &mut [u32], seed: Seed) -> Result<(), Fault> {
     table.fill(0);
 
     let mut lines = Lines::new(bytes);
     while let Some(line) = lines.next_line() {
         let entry =
             Entry::parse(line.text).map_err(|unfit| Fault::Unfit { line: line.number, unfit })?;
-        let at = match place_of(bytes, table, entry.login) {
+        let at = match place_of(bytes, table, seed, entry.login) {
             Place::Free(at) => at,
             Place::Taken((offset, _)) => {
                 return Err(Fault::Twice { first: number_at(bytes, offset), second: line.number });
@@ -73,17 +80,22 @@ pub fn build(bytes: &[u8], table: &mut [u32]) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Finds the line of a login, by the table of the same file.
-pub fn find<'a>(bytes: &'a [u8], table: &[u32], login: &[u8]) -> Option<Entry<'a>> {
-    match place_of(bytes, table, login) {
+/// Finds the line of a login, by the table of the same file, and what that was made by.
+pub fn find<'a>(bytes: &'a [u8], table: &[u32], seed: Seed, login: &[u8]) -> Option<Entry<'a>> {
+    match place_of(bytes, table, seed, login) {
         Place::Taken((_, text)) => Entry::parse(text).ok(),
         Place::Free(_) | Place::None => None,
     }
 }
 
 /// Where a login is, with its line.
-fn place_of<'a>(bytes: &'a [u8], table: &[u32], login: &[u8]) -> Place<(usize, &'a [u8])> {
-    look_up(table, login, |offset| {
+fn place_of<'a>(
+    bytes: &'a [u8],
+    table: &[u32],
+    seed: Seed,
+    login: &[u8],
+) -> Place<(usize, &'a [u8])> {
+    look_up(table, seed, login, |offset| {
         let text = text_at(bytes, offset);
         (login_of(text) == login).then_some((offset, text))
     })
@@ -91,8 +103,13 @@ fn place_of<'a>(bytes: &'a [u8], table: &[u32], login: &[u8]) -> Place<(usize, &
 
 /// Looks at one slot after another, from that which the key's hash tells. `is_it` gives what
 /// has a number, if that is it.
-pub fn look_up<T>(table: &[u32], key: &[u8], is_it: impl Fn(usize) -> Option<T>) -> Place<T> {
-    let Some(first) = first_of(table.len(), key) else { return Place::None };
+pub fn look_up<T>(
+    table: &[u32],
+    seed: Seed,
+    key: &[u8],
+    is_it: impl Fn(usize) -> Option<T>,
+) -> Place<T> {
+    let Some(first) = first_of(table.len(), seed, key) else { return Place::None };
 
     for at in (first..table.len()).chain(0..first) {
         let Some(number) = table.get(at).and_then(|slot| slot.checked_sub(1)) else {
@@ -106,17 +123,11 @@ pub fn look_up<T>(table: &[u32], key: &[u8], is_it: impl Fn(usize) -> Option<T>)
 }
 
 /// The first slot to look at, if there is any.
-fn first_of(slots: usize, key: &[u8]) -> Option<usize> {
+fn first_of(slots: usize, [first, second]: Seed, key: &[u8]) -> Option<usize> {
+    let mut hasher = SipHasher13::new_with_keys(first, second);
+    hasher.write(key);
     let slots = u64::try_from(slots).ok()?;
-    usize::try_from(hash(key).checked_rem(slots)?).ok()
-}
-
-/// FNV-1a. What keys there are says the operator, not the client.
-fn hash(key: &[u8]) -> u64 {
-    const OFFSET_BASIS: u64 = 0xcbf2_9ce4_8422_2325;
-    const PRIME: u64 = 0x100_0000_01b3;
-
-    key.iter().fold(OFFSET_BASIS, |hash, &byte| (hash ^ u64::from(byte)).wrapping_mul(PRIME))
+    usize::try_from(hasher.finish().checked_rem(slots)?).ok()
 }
 
 /// What the slot of a number has, unless that is too large.
@@ -138,11 +149,15 @@ mod tests {
     use std::vec;
     use std::vec::Vec;
 
+    const SEED: Seed = [1, 2];
+
     #[test]
-    fn fnv_1a_vectors() {
-        assert_eq!(hash(b""), 0xcbf2_9ce4_8422_2325);
-        assert_eq!(hash(b"a"), 0xaf63_dc4c_8601_ec8c);
-        assert_eq!(hash(b"foobar"), 0x8594_4171_f739_67e8);
+    fn the_seed_says_where_a_key_is() {
+        let slots = |seed| (0..8_u8).map(move |key| first_of(1000, seed, &[key]).unwrap());
+        assert!(slots([1, 2]).eq(slots([1, 2])));
+        for other in [[0, 2], [1, 0], [2, 1]] {
+            assert!(slots([1, 2]).zip(slots(other)).filter(|(one, two)| one == two).count() < 4);
+        }
     }
 
     #[test]
@@ -157,10 +172,10 @@ mod tests {
     fn looked_at(logins: &[String]) -> (usize, usize) {
         let file: String = logins.iter().map(|login| format!("{login}:\n")).collect();
         let mut table = vec![0; slots_for(logins.len())];
-        assert_eq!(build(file.as_bytes(), &mut table), Ok(()));
+        assert_eq!(build(file.as_bytes(), &mut table, SEED), Ok(()));
 
         let looks = |login: &String| {
-            let first = first_of(table.len(), login.as_bytes()).unwrap();
+            let first = first_of(table.len(), SEED, login.as_bytes()).unwrap();
             let is_it = |&&slot: &&u32| {
                 let offset = usize::try_from(slot).unwrap().checked_sub(1).unwrap();
                 login_of(text_at(file.as_bytes(), offset)) == login.as_bytes()

@@ -2,16 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use user_file::index::{Fault, Place, build, find, look_up, slot_of, slots_for};
+use user_file::index::{Fault, Place, Seed, build, find, look_up, slot_of, slots_for};
 use user_file::{Entry, Lines, Password, Unfit};
+
+const SEED: Seed = [1, 2];
 
 fn index(file: &str) -> Result<Vec<u32>, Fault> {
     let mut table = vec![u32::MAX; slots_for(Lines::new(file.as_bytes()).count())];
-    build(file.as_bytes(), &mut table).map(|()| table)
+    build(file.as_bytes(), &mut table, SEED).map(|()| table)
 }
 
 fn backend<'a>(file: &'a str, table: &[u32], login: &str) -> Option<&'a str> {
-    let entry = find(file.as_bytes(), table, login.as_bytes())?;
+    let entry = find(file.as_bytes(), table, SEED, login.as_bytes())?;
     assert_eq!(entry.login, login.as_bytes());
     Some(std::str::from_utf8(entry.backend.unwrap_or_default()).unwrap())
 }
@@ -36,13 +38,13 @@ fn a_login_of_a_client_is_no_part_of_a_line() {
     let file = "a:{PLAIN}b:c\n";
     for slots in [1, 2] {
         let mut table = vec![0; slots];
-        build(file.as_bytes(), &mut table).unwrap();
+        build(file.as_bytes(), &mut table, SEED).unwrap();
         for login in ["a:{PLAIN}b", "a:", "a:{PLAIN}b:c", "", "a\n", "{PLAIN}b"] {
-            assert!(find(file.as_bytes(), &table, login.as_bytes()).is_none(), "{login}");
+            assert!(find(file.as_bytes(), &table, SEED, login.as_bytes()).is_none(), "{login}");
         }
         let password = Password::parse(b"{PLAIN}b").unwrap();
         let entry = Entry { login: b"a", password, backend: Some(b"c") };
-        assert_eq!(find(file.as_bytes(), &table, b"a"), Some(entry));
+        assert_eq!(find(file.as_bytes(), &table, SEED, b"a"), Some(entry));
     }
 }
 
@@ -78,22 +80,22 @@ fn files_without_logins() {
     for file in ["", "\n", "# bob:\n"] {
         let table = index(file).unwrap();
         assert_eq!(backend(file, &table, "bob"), None);
-        assert_eq!(build(file.as_bytes(), &mut []), Ok(()));
+        assert_eq!(build(file.as_bytes(), &mut [], SEED), Ok(()));
     }
-    assert!(find(b"bob:", &[], b"bob").is_none());
+    assert!(find(b"bob:", &[], SEED, b"bob").is_none());
 }
 
 #[test]
 fn a_table_that_is_too_small() {
     let file = "a:\nb:\nc:\n";
     let mut table = [0; 3];
-    assert_eq!(build(file.as_bytes(), &mut table), Ok(()));
+    assert_eq!(build(file.as_bytes(), &mut table, SEED), Ok(()));
     for login in ["a", "b", "c"] {
         assert_eq!(backend(file, &table, login), Some(""));
     }
     assert_eq!(backend(file, &table, "d"), None);
-    assert_eq!(build(file.as_bytes(), &mut [0; 2]), Err(Fault::Full));
-    assert_eq!(build(file.as_bytes(), &mut []), Err(Fault::Full));
+    assert_eq!(build(file.as_bytes(), &mut [0; 2], SEED), Err(Fault::Full));
+    assert_eq!(build(file.as_bytes(), &mut [], SEED), Err(Fault::Full));
 }
 
 #[test]
@@ -101,7 +103,7 @@ fn a_table_of_another_file_finds_nothing_wrong() {
     let table = index("alice:\nbob:\n").unwrap();
     for file in ["", "x", "alice", "alice:secret", ":"] {
         for login in ["alice", "bob", ""] {
-            assert!(find(file.as_bytes(), &table, login.as_bytes()).is_none());
+            assert!(find(file.as_bytes(), &table, SEED, login.as_bytes()).is_none());
         }
     }
 }
@@ -120,7 +122,7 @@ fn tables_of_other_things() {
     let mut table = vec![0; slots_for(things.len())];
     let place = |table: &[u32], key: &str| {
         let is_it = |number| (things.get(number)? == key).then_some(number);
-        look_up(table, key.as_bytes(), is_it)
+        look_up(table, SEED, key.as_bytes(), is_it)
     };
     for (number, thing) in things.iter().enumerate() {
         let free = match place(&table, thing) {
@@ -148,7 +150,7 @@ fn few_slots_are_looked_at() {
     for round in 0..2 {
         looks.set(0);
         for (number, thing) in things.iter().enumerate() {
-            let place = look_up(&table, thing.as_bytes(), |number| {
+            let place = look_up(&table, SEED, thing.as_bytes(), |number| {
                 looks.set(looks.get() + 1);
                 things.get(number).filter(|other| *other == thing)
             });
