@@ -39,7 +39,7 @@ pub fn check<'a, 'o>(
     mut crypt: impl FnMut(&[u8]) -> bool,
 ) -> Verdict<'a> {
     let password = entry.map(|entry| entry.password);
-    let clear = presented.method == Method::Plain;
+    let clear = presented.method.is_in_clear();
     let token = OAuth::of(presented.method).is_some();
     let verdict = match password {
         Some(Password::Plain(text)) if is_proven(text, presented) => Verdict::Right(Some(text)),
@@ -65,7 +65,7 @@ fn is_proven(text: Text<'_>, presented: &Presented<'_>) -> bool {
     let challenge = presented.challenge;
     let challenge = challenge.strip_suffix(b"\r\n").unwrap_or(challenge);
     match presented.method {
-        Method::Plain => verify::plain(text, secret),
+        Method::User | Method::Plain | Method::Login => verify::plain(text, secret),
         Method::Apop => verify::apop(text, challenge, secret),
         Method::CramMd5 => verify::cram_md5(text, challenge, secret),
         // nginx has checked the certificate, and it names this login.

@@ -30,7 +30,7 @@ fuzz_target!(|data: &[u8]| {
 
     assert_eq!(answered, note(login::credentials(password)));
     if is_password(password) {
-        assert_eq!(answered, Noted::Authenticate(Method::Plain, None, password.into()));
+        assert_eq!(answered, Noted::Authenticate(Method::Login, None, password.into()));
     } else {
         assert_eq!(answered, Noted::Refuse(Refusal::InvalidPassword));
     }

@@ -112,7 +112,7 @@ fn check_logins(lines: &[Option<&[u8]>], noted: &[Noted], policy: &Policy, tls: 
             }
             Noted::Authenticate(method, login, secret) => {
                 let on = match method {
-                    Method::Plain => true,
+                    Method::User | Method::Plain | Method::Login => true,
                     Method::Apop => policy.methods.apop,
                     Method::CramMd5 => policy.methods.cram_md5,
                     Method::External => policy.methods.external,
@@ -122,7 +122,10 @@ fn check_logins(lines: &[Option<&[u8]>], noted: &[Noted], policy: &Policy, tls: 
                 assert!(on, "{method:?} is off");
 
                 if login.is_none() {
-                    assert_eq!(*method, Method::Plain);
+                    assert!(
+                        matches!(method, Method::User | Method::Login),
+                        "{method:?} gives a login"
+                    );
                     assert_ne!(kept, None, "no login is kept");
                 }
                 if login.is_none() && kept == Some(OK) {

@@ -137,7 +137,7 @@ pub fn assert_fit(noted: &Noted) {
         Noted::KeepLogin(name, _) => assert!(is_login(name), "{noted:?}"),
         Noted::Authenticate(method, login, secret) => {
             let secret_fits = match method {
-                Method::Plain => is_password(secret),
+                Method::User | Method::Plain | Method::Login => is_password(secret),
                 Method::Apop | Method::CramMd5 => is_digest(secret),
                 Method::External => secret.is_empty(),
                 Method::Xoauth2 | Method::Oauthbearer => is_token(secret),

@@ -1,5 +1,6 @@
 //! What a client presents to log in, and what is refused in it.
 
+use core::ffi::CStr;
 use core::fmt;
 
 use crate::Refusal;
@@ -7,8 +8,12 @@ use crate::Refusal;
 /// How the credentials were proven; the auth server is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
-    /// Login and password in clear: USER/PASS, AUTH PLAIN, AUTH LOGIN.
+    /// Login and password in clear by USER and PASS (RFC 1939, section 7).
+    User,
+    /// Likewise by AUTH PLAIN (RFC 4616).
     Plain,
+    /// Likewise by AUTH LOGIN (draft-murchison-sasl-login).
+    Login,
     /// A digest over the greeting's challenge (RFC 1939, section 7).
     Apop,
     /// A keyed digest over the challenge (RFC 2195).
@@ -20,6 +25,27 @@ pub enum Method {
     Xoauth2,
     /// A bearer token (RFC 7628).
     Oauthbearer,
+}
+
+impl Method {
+    /// Its name, in small letters.
+    pub const fn name(self) -> &'static CStr {
+        match self {
+            Self::User => c"user",
+            Self::Plain => c"plain",
+            Self::Login => c"login",
+            Self::Apop => c"apop",
+            Self::CramMd5 => c"cram-md5",
+            Self::External => c"external",
+            Self::Xoauth2 => c"xoauth2",
+            Self::Oauthbearer => c"oauthbearer",
+        }
+    }
+
+    /// Whether the secret is the password itself.
+    pub const fn is_in_clear(self) -> bool {
+        matches!(self, Self::User | Self::Plain | Self::Login)
+    }
 }
 
 /// Bytes that never appear in a log or in `Debug` output.

@@ -214,7 +214,7 @@ impl Session {
             return Err(Refusal::InvalidArguments);
         }
         server.authenticate(&Credentials {
-            method: Method::Plain,
+            method: Method::User,
             login: Login::Kept,
             secret: credentials::password(argument)?,
         });

@@ -22,7 +22,7 @@ fn keep(login: &str, reply: &'static [u8]) -> Noted {
 fn rfc_1939_user_and_pass() {
     assert_eq!(
         play_whole(b"USER mrose\r\nPASS secret\r\n"),
-        [keep("mrose", OK), authenticate(Method::Plain, None, "secret")]
+        [keep("mrose", OK), authenticate(Method::User, None, "secret")]
     );
 }
 
@@ -64,7 +64,7 @@ fn login_in_two_messages() {
         [
             Noted::Reply(USERNAME_PROMPT),
             keep("bob", PASSWORD_PROMPT),
-            authenticate(Method::Plain, None, "secret"),
+            authenticate(Method::Login, None, "secret"),
         ]
     );
 }
@@ -138,7 +138,7 @@ fn methods_that_are_off() {
 fn user_takes_the_rest_of_the_line_and_pass_all_of_it() {
     assert_eq!(
         play_whole(b"USER   a b \r\nPASS  c d \r\n"),
-        [keep("a b ", OK), authenticate(Method::Plain, None, " c d ")]
+        [keep("a b ", OK), authenticate(Method::User, None, " c d ")]
     );
 }
 
@@ -151,7 +151,7 @@ fn commands_between_user_and_pass() {
             Noted::Reply(OK),
             Noted::Capabilities,
             Noted::Mechanisms,
-            authenticate(Method::Plain, None, "b"),
+            authenticate(Method::User, None, "b"),
             Noted::Refuse(Refusal::InvalidState),
         ]
     );
@@ -161,7 +161,7 @@ fn commands_between_user_and_pass() {
 fn a_login_takes_the_place_of_one_that_was_begun() {
     assert_eq!(
         play_whole(b"USER a\r\nUSER b\r\nPASS c\r\n"),
-        [keep("a", OK), keep("b", OK), authenticate(Method::Plain, None, "c")]
+        [keep("a", OK), keep("b", OK), authenticate(Method::User, None, "c")]
     );
     assert_eq!(
         play_whole(b"USER a\r\nAUTH PLAIN dGVzdAB0ZXN0AHRlc3Q=\r\nPASS c\r\n")[1..],
@@ -171,7 +171,7 @@ fn a_login_takes_the_place_of_one_that_was_begun() {
         play_whole(b"USER a\r\nAUTH LOGIN Ym9i\r\nc2VjcmV0\r\nPASS c\r\n")[1..],
         [
             keep("bob", PASSWORD_PROMPT),
-            authenticate(Method::Plain, None, "secret"),
+            authenticate(Method::Login, None, "secret"),
             Noted::Refuse(Refusal::InvalidState),
         ]
     );

@@ -77,7 +77,7 @@ fn salt<'a>(
 
 const fn named(method: pop3::Method) -> Method {
     match method {
-        pop3::Method::Plain => Method::Plain,
+        pop3::Method::User | pop3::Method::Plain | pop3::Method::Login => Method::Plain,
         pop3::Method::Apop => Method::Apop,
         pop3::Method::CramMd5 => Method::CramMd5,
         pop3::Method::External => Method::External,

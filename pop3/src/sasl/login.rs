@@ -18,7 +18,7 @@ pub fn username(message: &[u8]) -> Result<&[u8], Refusal> {
 /// [`Refusal::InvalidPassword`]
 pub fn credentials(message: &[u8]) -> Result<Credentials<'_>, Refusal> {
     Ok(Credentials {
-        method: Method::Plain,
+        method: Method::Login,
         login: Login::Kept,
         secret: credentials::password(message)?,
     })

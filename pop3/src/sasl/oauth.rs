@@ -21,7 +21,7 @@ impl OAuth {
         match method {
             Method::Xoauth2 => Some(Self::Xoauth2),
             Method::Oauthbearer => Some(Self::Oauthbearer),
-            Method::Plain | Method::Apop | Method::CramMd5 | Method::External => None,
+            _ => None,
         }
     }
 

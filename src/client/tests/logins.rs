@@ -13,15 +13,15 @@ fn attempted(fake: &Fake) -> (&[u8], &[u8], &[u8]) {
     (attempt.login(), attempt.secret(), challenge)
 }
 
-const PLAIN: Next = Next::Authenticate(Method::Plain);
+const USER: Next = Next::Authenticate(Method::User);
 
 #[test]
 fn each_method_is_handed_over_as_it_is() {
     let digest = b"c4c9334bac560ecc979e58001b3e22fb";
     for (lines, method, expected) in [
-        (&b"USER bob\r\nPASS a b\r\n"[..], Method::Plain, (&b"bob"[..], &b"a b"[..], &b""[..])),
+        (&b"USER bob\r\nPASS a b\r\n"[..], Method::User, (&b"bob"[..], &b"a b"[..], &b""[..])),
         (b"AUTH PLAIN AGJvYgBzZWNyZXQ=\r\n", Method::Plain, (b"bob", b"secret", b"")),
-        (b"AUTH LOGIN Ym9i\r\nc2VjcmV0\r\n", Method::Plain, (b"bob", b"secret", b"")),
+        (b"AUTH LOGIN Ym9i\r\nc2VjcmV0\r\n", Method::Login, (b"bob", b"secret", b"")),
         (b"AUTH EXTERNAL =\r\n", Method::External, (b"", b"", b"")),
         (b"APOP bob c4c9334bac560ecc979e58001b3e22fb\r\n", Method::Apop, (b"bob", digest, b"")),
         (
@@ -88,7 +88,7 @@ fn behind_a_failed_login_what_was_sent_ahead_is_answered() {
         fake.policy(|policy| policy.max_commands = 10_000);
         let lines = b"NOOP\r\n".repeat(ahead);
         let input = [&b"USER bob\r\nPASS wrong\r\n"[..], &lines, b"NO"].concat();
-        assert_eq!(fake.event(&input), PLAIN);
+        assert_eq!(fake.event(&input), USER);
 
         fake.hand_on().unwrap();
         assert_eq!(fake.attempt.as_ref().unwrap().ahead(), [&lines[..], b"NO"].concat());
@@ -118,7 +118,7 @@ fn a_second_login_may_follow_one_that_failed() {
     let mut fake = Fake::default();
     fake.event(b"USER bob\r\nPASS wrong\r\nUSER ann\r\nPASS right\r\nSTAT\r\n");
     fake.hand_on().unwrap();
-    assert_eq!(fake.refuse_login(), PLAIN);
+    assert_eq!(fake.refuse_login(), USER);
     fake.hand_on().unwrap();
     assert_eq!(attempted(&fake), (&b"ann"[..], &b"right"[..], &b""[..]));
     assert_eq!(fake.attempt.as_ref().unwrap().ahead(), b"STAT\r\n");

@@ -50,7 +50,7 @@ fn a_login_waits_for_the_replies_before_it() {
     assert_eq!(fake.event(b"USER bob\r\nPASS secret\r\nSTAT\r\n"), Next::Send);
     assert_eq!(fake.read(), Next::Send);
     fake.take_unsent();
-    assert_eq!(fake.read(), Next::Authenticate(Method::Plain));
+    assert_eq!(fake.read(), Next::Authenticate(Method::User));
     fake.hand_on().unwrap();
     assert_eq!(fake.attempt.as_ref().unwrap().ahead(), b"STAT\r\n");
 }
