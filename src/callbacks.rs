@@ -79,7 +79,8 @@ impl Handler for Pop3 {
 #[inline(always)]
 fn go_on(session: Session<'_, Pop3>, next: Next) {
     match next {
-        Next::Read | Next::Send => session.wait_for_input(),
+        Next::Read => session.wait_for_input(),
+        Next::Send => session.wait_until_sent(),
         Next::Authenticate(method) => authenticate(session, method),
         Next::StartTls => start_tls(session),
         Next::Close | Next::Drop => session.close(),

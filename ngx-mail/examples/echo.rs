@@ -150,7 +150,8 @@ fn go_on(mut session: Session<'_, Echo>, next: Result<Next, Fault>) {
     match next {
         // What is there already raises no event. Others have their turn before it.
         Ok(Next::Read) if session.connection().ready() => session.read_next_round(),
-        Ok(Next::Read | Next::WaitUntilSent) => session.wait_for_input(),
+        Ok(Next::Read) => session.wait_for_input(),
+        Ok(Next::WaitUntilSent) => session.wait_until_sent(),
         Ok(Next::Close) | Err(Fault::Broken) => session.close(),
         Err(Fault::NoMemory) => session.internal_error(),
     }

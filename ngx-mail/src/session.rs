@@ -7,7 +7,7 @@ use core::ptr::NonNull;
 
 use nginx_sys::{
     NGX_OK, ngx_connection_t, ngx_event_t, ngx_handle_read_event, ngx_post_event,
-    ngx_posted_events, ngx_posted_next_events,
+    ngx_posted_events, ngx_posted_next_events, ngx_reusable_connection,
 };
 
 use crate::bindings::{
@@ -26,7 +26,9 @@ use crate::registered::Registered;
 ///
 /// The time that a client has (`timeout`) runs from its connection on. A session whose
 /// time is over is closed, and the module is not called for it; so it is when a worker
-/// that shuts down has waited for long enough (`worker_shutdown_timeout`).
+/// that shuts down has waited for long enough (`worker_shutdown_timeout`), and with the
+/// session that has [waited](Session::wait_for_input) for longest when there is no
+/// connection left for another one (`worker_connections`).
 pub trait Handler: Registered {
     /// A client has connected, and TLS, if the port has it, is up (`init_session`
     /// of ngx_mail_protocol_t). What came along with that, or with a PROXY protocol
@@ -92,12 +94,34 @@ impl<'a, M: Registered> Session<'a, M> {
     }
 
     /// Waits for input (ngx_handle_read_event()); like the others that wait, closes the
-    /// session if nginx cannot. What is there already raises no
-    /// event: while the connection is [ready](Client::ready), only output that is still
-    /// to be sent is waited for in this way, and else [`Session::read_next_round`] is
-    /// the one to call.
+    /// session if nginx cannot. What is there already raises no event: while the
+    /// connection is [ready](Client::ready), [`Session::read_next_round`] is the one to
+    /// call.
+    ///
+    /// Until the client's next event nginx may close the session to make room for another.
     #[inline]
     pub fn wait_for_input(self) {
+        // SAFETY: the invariant. nginx then calls the read handler while another session's
+        // event is handled; that handler closes this one, for which it needs nothing that
+        // sessions share.
+        unsafe { ngx_reusable_connection(self.connection.as_ptr(), 1) };
+        self.listen();
+    }
+
+    /// Waits until output has gone that is still [to be sent](Client::sending), as
+    /// [`Session::wait_for_input`] does for input.
+    #[cold]
+    pub fn wait_until_sent(self) {
+        // SAFETY: the invariant.
+        if unsafe { (*self.connection.session()).quit() } == 0 {
+            return self.wait_for_input();
+        }
+        // It is the mail core's last reply, behind which that closes the session.
+        self.listen();
+    }
+
+    #[inline]
+    fn listen(self) {
         // SAFETY: the invariant.
         if unsafe { ngx_handle_read_event(self.connection.read(), 0) } != NGX_OK as isize {
             self.close();
@@ -110,7 +134,7 @@ impl<'a, M: Registered> Session<'a, M> {
         // SAFETY: the invariant; a connection that is closed is taken out of
         // the queue by nginx.
         unsafe { ngx_post_event(self.connection.read(), &raw mut ngx_posted_next_events) };
-        self.wait_for_input();
+        self.listen();
     }
 
     /// Has the read handler called when the present event is done, whether
@@ -122,7 +146,7 @@ impl<'a, M: Registered> Session<'a, M> {
             (*read).set_ready(1);
             ngx_post_event(read, &raw mut ngx_posted_events);
         }
-        self.wait_for_input();
+        self.listen();
     }
 
     /// Readies the session for a login with the attempt that is shown; gives nothing if
@@ -231,6 +255,9 @@ unsafe extern "C" fn read_event<M: Handler>(event: *mut ngx_event_t) {
     // SAFETY: take_input() sets this handler on sessions for which init_session
     // was called; nginx does nothing more with the session after this call.
     let session: Session<'_, M> = unsafe { Session::from_event(event) };
+    // SAFETY: the session is live. From here on it is not to be closed by nginx, until
+    // wait_for_input() says that it may be.
+    unsafe { ngx_reusable_connection(session.connection.as_ptr(), 0) };
     if session.connection.over() {
         return session.close();
     }

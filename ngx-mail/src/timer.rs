@@ -12,8 +12,9 @@ impl<M: Registered> Connection<'_, M> {
     }
 
     /// Whether the session has to be closed, and logs why: the time before the
-    /// login is over, or a worker that shuts down has waited for long enough
-    /// (worker_shutdown_timeout).
+    /// login is over, a worker that shuts down has waited for long enough
+    /// (worker_shutdown_timeout), or there is no connection left for another session
+    /// (worker_connections).
     pub(crate) fn over(&self) -> bool {
         // SAFETY: the invariant.
         unsafe {
@@ -22,11 +23,29 @@ impl<M: Registered> Connection<'_, M> {
                 return true;
             }
             if (*self.as_ptr()).close() != 0 {
-                self.error_log().info(0, c"shutdown timeout");
+                // ngx_shutdown_timer_handler() sets this flag as well.
+                if (*self.as_ptr()).error() != 0 {
+                    self.error_log().info(0, c"shutdown timeout");
+                } else {
+                    self.make_room();
+                }
                 return true;
             }
         }
         false
+    }
+
+    /// Readies the session to be closed for another one: at once, where in TLS nginx would
+    /// keep the connection until the client, which is silent, takes leave as well.
+    #[cold]
+    fn make_room(&self) {
+        self.error_log().info(0, c"closed to make room for another connection");
+        // SAFETY: the invariant; what there is of TLS lives as long as the connection.
+        unsafe {
+            if let Some(tls) = (*self.as_ptr()).ssl.as_mut() {
+                tls.set_no_wait_shutdown(1);
+            }
+        }
     }
 
     pub(crate) fn note_timeout(&self) {

@@ -50,7 +50,7 @@ fn leave(login: Login<'_>, tell: impl FnOnce(Connection<'_, Pop3>, &mut state::S
     connection.set_action(c"in auth state");
     match tell(connection, state) {
         Next::Read => resume(session),
-        Next::Send => session.wait_for_input(),
+        Next::Send => session.wait_until_sent(),
         Next::Fail => session.internal_error(),
         _ => session.close(),
     }
