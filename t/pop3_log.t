@@ -100,7 +100,9 @@ sub has_line {
 
 	wait_until(sub { ($line) = grep { /$regex/ } $logged->(); $line }, 3);
 
-	like($line // '', qr/\[info\].*$regex/, $name);
+	my $level = $args{level} // 'info';
+
+	like($line // '', qr/\[$level\].*$regex/, $name);
 	like($line // '', qr/, client: 127\.0\.0\.1.*, server: 127\.0\.0\.1:\d+/,
 		"$name - whose it is");
 
@@ -163,8 +165,8 @@ has_line(qr/timed out/, 'timeout', login => $login);
 session();
 command($s, 'USER wait@example.com');
 command($s, 'PASS wrong');
-has_line(qr/login failed: "Invalid login or password"/, 'login failed',
-	login => 'wait@example.com');
+has_line(qr/ login failed \(method: plain, by: auth server\): "Invalid login or password"/,
+	'login failed', login => 'wait@example.com', level => 'notice');
 command($s, 'XYZZY');
 has_line(qr/unknown command/, 'after a failed login', login => undef);
 

@@ -356,10 +356,11 @@ ok(closed($s), 'max_errors - closed');
 # what is logged: who has failed, in words that do not tell why, and no secret
 
 my $log = $t->read_file('error.log');
-my @failed = $log =~ /\[info\] .* (client login failed.*)/g;
+my @failed = $log =~ /\[notice\] \S+ \S+ (login failed.*)/g;
 
 for my $login (qw/ nobody plain ssha /) {
-	ok(scalar(grep { /^client\ login\ failed\ while\ in\ auth\ state,\ client:\ 127\.0\.0\.1,
+	ok(scalar(grep { /^login\ failed\ \(method:\ [a-z\d-]+,\ by:\ file\)
+		\ while\ in\ auth\ state,\ client:\ 127\.0\.0\.1,
 		\ server:\ 127\.0\.0\.1:\d+,\ login:\ "$login"$/x } @failed),
 		"log - $login") or diag($failed[-1]);
 }

@@ -6,6 +6,7 @@ use crate::attempt::Attempt;
 use crate::endpoint::{Endpoint, Short};
 use crate::error::{Fault, NoMemory};
 use crate::heap::Bytes;
+use crate::log::Refused;
 
 /// What came of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,9 +191,8 @@ pub trait Client: Sized {
     /// known.
     fn log(&self, did: &CStr, command: Option<&CStr>);
 
-    /// Logs at level info what was done, and the words of others in quotes if there are
-    /// any. They must not be able to forge a line.
-    fn log_words(&self, did: &CStr, words: &[u8]);
+    /// Logs that a login is refused. The words of others must not be able to forge a line.
+    fn log_refused(&self, refused: &Refused<'_>);
 
     /// Logs bytes at level debug, if nginx has that, with a text before them. They
     /// must not be able to forge a line.

@@ -19,7 +19,7 @@ use crate::client::{Client, Received};
 use crate::endpoint::{Endpoint, Short};
 use crate::error::{Fault, NoMemory};
 use crate::heap::Bytes;
-use crate::log::Log;
+use crate::log::{Log, Refused};
 use crate::place::{Owned, Place};
 use crate::registered::Registered;
 use crate::socket;
@@ -336,8 +336,8 @@ impl<M: Registered> Client for Connection<'_, M> {
         self.error_log().client(did, command);
     }
 
-    fn log_words(&self, did: &CStr, words: &[u8]) {
-        self.error_log().did(did, words);
+    fn log_refused(&self, refused: &Refused<'_>) {
+        self.error_log().refused(refused);
     }
 
     fn debug(&self, text: &CStr, bytes: &[u8]) {

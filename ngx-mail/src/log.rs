@@ -20,6 +20,19 @@ pub(crate) enum Subject<'a> {
     AuthServer(&'a [u8]),
 }
 
+/// A login that somebody refuses.
+#[derive(Clone, Copy)]
+pub struct Refused<'a> {
+    /// Whether it is for its credentials: that is logged at level notice, all else at info.
+    pub credentials: bool,
+    /// How the client has logged in.
+    pub method: &'static CStr,
+    /// Who refuses it.
+    pub by: &'static CStr,
+    /// As much of that one's words as may be logged.
+    pub words: &'a [u8],
+}
+
 /// The log of a session or of a cycle.
 #[derive(Clone, Copy)]
 pub struct Log<'a> {
@@ -93,25 +106,33 @@ impl<'a> Log<'a> {
         }
     }
 
-    /// Logs at level info what a server did, and its own words in quotes if there are
-    /// any. They must not be able to forge a line.
-    pub(crate) fn did(self, did: &CStr, words: &[u8]) {
-        if words.is_empty() {
-            return self.info(0, did);
-        }
-        let words = Words::of(words);
+    /// Logs that a login is refused. What bans addresses reads this line: only words without
+    /// a quote may stand before nginx's own fields, of which the client's address comes
+    /// before the login, and too few of them to get that cut off.
+    pub(crate) fn refused(self, refused: &Refused<'_>) {
+        let (level, what) = if refused.credentials {
+            (NGX_LOG_NOTICE as usize, c"login failed")
+        } else {
+            (NGX_LOG_INFO as usize, c"login refused")
+        };
+        let words = Words::of(refused.words);
         let words = words.as_bytes();
+        let (before, after) = if words.is_empty() { (c"", c"") } else { (c": \"", c"\"") };
         // SAFETY: as in failure().
         unsafe {
-            if (*self.as_ptr()).log_level >= NGX_LOG_INFO as usize {
+            if (*self.as_ptr()).log_level >= level {
                 ngx_log_error_core(
-                    NGX_LOG_INFO as usize,
+                    level,
                     self.as_ptr(),
                     0,
-                    c"%s: \"%*s\"".as_ptr(),
-                    did.as_ptr(),
+                    c"%s (method: %s, by: %s)%s%*s%s".as_ptr(),
+                    what.as_ptr(),
+                    refused.method.as_ptr(),
+                    refused.by.as_ptr(),
+                    before.as_ptr(),
                     words.len(),
                     words.as_ptr(),
+                    after.as_ptr(),
                 );
             }
         }

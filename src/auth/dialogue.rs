@@ -13,8 +13,7 @@ use pop3::sasl::oauth::is_error;
 use pop3::{Method, OAuth, ResponseCode, Secret};
 
 use super::state::State;
-use crate::gather::gather;
-use crate::refusal::Refusal;
+use crate::refusal::{By, Refusal, Refused};
 
 /// How the question goes on.
 pub enum Next {
@@ -225,12 +224,14 @@ fn refusal(
     let secret = client.attempt().map_or(&[][..], Attempt::secret);
     let repeated = Secret::new(secret).is_in(text) || is_escaped_in(secret, text);
     let loggable = OAuth::of(method).is_none() && !repeated;
-    client.log_words(c"client login failed", if loggable { text } else { b"" });
-
-    let code = ResponseCode::split(text).0;
-    let reply = gather(client, |put| ResponseCode::write_text(text, put))?;
-    let error = refused.challenge.filter(|error| is_error(error));
-    let refusal = Refusal::new(client, method, code, error, reply)?;
+    let login = Refused {
+        by: By::AuthServer,
+        method,
+        code: ResponseCode::split(text).0,
+        words: if loggable { text } else { b"" },
+        challenge: refused.challenge.filter(|error| is_error(error)),
+    };
+    let refusal = Refusal::new(client, &login, |put| ResponseCode::write_text(text, put))?;
 
     Ok(Refusal { last: refused.wait.is_none(), ..refusal })
 }

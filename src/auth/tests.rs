@@ -246,12 +246,30 @@ fn refusals_have_a_code_and_a_time() {
         ("Auth-Status: no", "-ERR [AUTH] no\r\nNone"),
         ("Auth-Status: no\r\nAuth-Wait: 3", "-ERR [AUTH] no\r\nSome(3)"),
         ("Auth-Status: [IN-USE] no", "-ERR [IN-USE] no\r\nNone"),
+        ("Auth-Status: [X-OURS] no", "-ERR [X-OURS] no\r\nNone"),
         ("Auth-Status:", "-ERR [AUTH] invalid login or password\r\nNone"),
         ("Auth-Status: WAIT", "later 1"),
         ("Auth-Status: WAIT\r\nAuth-Wait: 5", "later 5"),
     ] {
         let mut play = Play::asked(false);
         assert_eq!(told(&play.gives(&format!("HTTP/1.0 200 OK\r\n{headers}\r\n\r\n"))), outcome);
+    }
+}
+
+#[test]
+fn what_is_not_about_the_credentials_is_logged_as_something_else() {
+    for (status, logged) in [
+        ("no", "failed plain by auth server: no"),
+        ("[auth] no", "failed plain by auth server: [auth] no"),
+        ("[X-OURS] no", "failed plain by auth server: [X-OURS] no"),
+        ("[IN-USE] no", "refused plain by auth server: [IN-USE] no"),
+        ("[LOGIN-DELAY] no", "refused plain by auth server: [LOGIN-DELAY] no"),
+        ("[SYS/TEMP] no", "refused plain by auth server: [SYS/TEMP] no"),
+        ("[sys/perm] no", "refused plain by auth server: [sys/perm] no"),
+    ] {
+        let mut play = Play::asked(false);
+        play.gives(&format!("HTTP/1.0 200 OK\r\nAuth-Status: {status}\r\n\r\n"));
+        assert_eq!(play.logged(), [logged]);
     }
 }
 
@@ -265,7 +283,7 @@ fn a_refusal_is_logged_without_the_password() {
         let mut play = Play::asked(false);
         play.client.attempt = Some(Attempt::new(b"bob", password.as_bytes()).unwrap());
         play.gives(&format!("HTTP/1.0 200 OK\r\nAuth-Status: {status}\r\n\r\n"));
-        assert_eq!(play.logged(), [format!("client login failed {logged}")]);
+        assert_eq!(play.logged(), [format!("failed plain by auth server: {logged}")]);
     }
 }
 
@@ -282,7 +300,11 @@ fn rfc_7628_a_token_is_refused_with_a_challenge() {
         let mut play = Play { method: Method::Oauthbearer, ..Play::asked(false) };
         let next = play.gives(&format!("HTTP/1.0 200 OK\r\n{headers}\r\n\r\n"));
         assert_eq!(told(&next), format!("{challenge}{reply}\r\nNone"));
-        assert_eq!(play.logged().last().unwrap(), "client login failed ");
+        let logged = if reply.contains("AUTH") { "failed" } else { "refused" };
+        assert_eq!(
+            play.logged().last().unwrap(),
+            &format!("{logged} oauthbearer by auth server: ")
+        );
     }
 
     let mut play = Play { method: Method::Oauthbearer, ..Play::asked(false) };

@@ -13,7 +13,7 @@ use pop3::{Method, OAuth, Secret};
 
 use super::state::State;
 use crate::gather::gather;
-use crate::refusal::Refusal;
+use crate::refusal::{By, Refusal, Refused};
 
 /// Who logs in, and with what.
 #[derive(Clone, Copy)]
@@ -92,12 +92,15 @@ fn read(
         Step::StartTls => Next::StartTls,
         Step::LoggedIn(line) => Next::Relay(client.copy(line)?),
         Step::Refused(code, text) => {
-            let words = if credentials.may_be_in(text) { b"" } else { text };
-            client.log_words(c"upstream refused login", words);
+            let refused = Refused {
+                by: By::Backend,
+                method: credentials.method,
+                code,
+                words: if credentials.may_be_in(text) { b"" } else { text },
+                challenge: state.challenge.as_ref().map(Bytes::as_slice),
+            };
             let text = if backend.passes_error_message() { text } else { b"" };
-            let error = state.challenge.as_ref().map(Bytes::as_slice);
-            let reply = gather(client, |put| code.write(text, put))?;
-            Next::Refuse(Refusal::new(client, credentials.method, code, error, reply)?)
+            Next::Refuse(Refusal::new(client, &refused, |put| code.write(text, put))?)
         }
         Step::Broken(broken, text) => {
             backend.log_error(broken.log_text(), text);

@@ -135,7 +135,7 @@ fn a_refusal_has_its_code_and_the_text_that_is_wanted() {
         play.server.passes_error_message = passes;
         play.waits_after(b"+OK\r\n");
         assert_eq!(line(play.gives(b"-ERR [in-use] locked by bob\r\n")), reply);
-        assert_eq!(play.logged(), ["upstream refused login locked by bob"]);
+        assert_eq!(play.logged(), ["refused plain by backend: locked by bob"]);
         assert!(play.state.input.as_slice().is_empty());
     }
 }
@@ -146,7 +146,7 @@ fn a_password_that_a_backend_repeats_is_not_logged() {
     play.waits_after(b"+OK\r\n");
     play.waits_after(b"+OK\r\n");
     assert!(matches!(play.gives(b"-ERR \"tanstaaf\" is wrong\r\n"), Next::Refuse(_)));
-    assert_eq!(play.logged(), ["upstream refused login "]);
+    assert_eq!(play.logged(), ["failed plain by backend: "]);
 }
 
 #[test]
@@ -155,7 +155,7 @@ fn a_token_that_a_backend_repeats_is_not_logged() {
         let mut play = Play::with_token();
         play.waits_after(b"+OK\r\n");
         assert!(matches!(play.gives(format!("-ERR {text}\r\n").as_bytes()), Next::Refuse(_)));
-        assert_eq!(play.logged(), ["upstream refused login "]);
+        assert_eq!(play.logged(), ["failed oauthbearer by backend: "]);
     }
 }
 

@@ -15,9 +15,7 @@ use super::at_backend;
 use super::failure::{Login, fail, refuse_credentials};
 use crate::conf::users::{UserFile, Users};
 use crate::gather::gather;
-use crate::module::Pop3;
-use crate::refusal::Refusal;
-use crate::users::certified::{Certified, Nobody};
+use crate::refusal::{By, Refusal, Refused};
 use crate::users::{Presented, Verdict, check};
 
 /// The longest password in bytes that crypt is given: it takes longer for longer ones, and
@@ -141,10 +139,9 @@ fn refuse(mut login: Login<'_>) {
     let Some(method) = state.kept.login.as_ref().map(|login| login.method) else {
         return fail(login);
     };
-    connection.log_words(c"client login failed", b"");
-    let refusal = gather(&connection, |put| ResponseCode::Auth.write(b"", put))
-        .and_then(|reply| Refusal::new(&connection, method, ResponseCode::Auth, None, reply));
-    match refusal {
+    let code = ResponseCode::Auth;
+    let refused = Refused { by: By::File, method, code, words: b"", challenge: None };
+    match Refusal::new(&connection, &refused, |put| code.write(b"", put)) {
         Ok(refusal) => refuse_credentials(login, refusal),
         Err(NoMemory) => fail(login),
     }

@@ -12,6 +12,7 @@ use ngx_mail::client::{Client, Received};
 use ngx_mail::endpoint::{Endpoint, Short};
 use ngx_mail::error::{Fault, NoMemory};
 use ngx_mail::heap::{Boxed, Bytes};
+use ngx_mail::log::Refused;
 use pop3::{Method, Methods, Policy, StartTls};
 
 use crate::client::dialogue;
@@ -326,9 +327,11 @@ impl Client for &mut Fake {
         self.logged.borrow_mut().push(did.to_str().unwrap().into());
     }
 
-    fn log_words(&self, did: &CStr, words: &[u8]) {
-        let words = std::str::from_utf8(words).unwrap();
-        self.logged.borrow_mut().push(format!("{} {words}", did.to_str().unwrap()));
+    fn log_refused(&self, refused: &Refused<'_>) {
+        let words = std::str::from_utf8(refused.words).unwrap();
+        let (method, by) = (refused.method.to_str().unwrap(), refused.by.to_str().unwrap());
+        let what = if refused.credentials { "failed" } else { "refused" };
+        self.logged.borrow_mut().push(format!("{what} {method} by {by}: {words}"));
     }
 
     fn debug(&self, _text: &CStr, _bytes: &[u8]) {}
