@@ -27,7 +27,7 @@ build:  ## Build the module for Debian's nginx, or for NGINX_SOURCE_DIR and NGIN
 
 check: build  ## Check formatting, lints, the house rules and the licenses
 	cargo fmt --check
-	cargo fmt --check -p auth-http -p ngx-mail -p pop3 -p user-file -p load
+	cargo fmt --check -p address-limits -p auth-http -p log-format -p ngx-mail -p pop3 -p user-file -p load
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo clippy --locked --workspace --all-targets -- -D warnings
 	tools/test-rules
@@ -40,7 +40,7 @@ check: build  ## Check formatting, lints, the house rules and the licenses
 	cargo deny --locked check bans licenses sources
 
 test: deps  ## Run the unit and property tests, what must not build, t/ with three nginx, diff-c
-	cargo test --locked -p auth-http -p pop3 -p user-file
+	cargo test --locked -p address-limits -p auth-http -p log-format -p pop3 -p user-file
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo test --locked -p ngx-mail -p ngx-mail-pop3-rs-module --lib
 	dirs="$(NGINX_DIRS)" && env $$dirs RUSTDOC=$(CURDIR)/tools/rustdoc cargo test --locked -p ngx-mail --doc
 	tools/test-build
@@ -61,7 +61,7 @@ diff-c: deps  ## Play 20000 dialogues to nginx with the C module and with this o
 	module=$$(tools/module full) && tools/diff-c/run --count 20000 --module "$$module"
 
 # Crates that need no nginx.
-PURE_CRATES = auth-http pop3 user-file
+PURE_CRATES = address-limits auth-http log-format pop3 user-file
 mutants:  ## Change the crates that need no nginx, place by place: do their tests notice?
 	tools/mutants $(PURE_CRATES)
 
