@@ -44,6 +44,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-check-cfg=cfg(ngx_debug)");
     println!("cargo::rustc-check-cfg=cfg(overread)");
     println!("cargo::rustc-check-cfg=cfg(ngx_mail_max_commands)");
+    println!("cargo::rustc-check-cfg=cfg(ngx_syslog_log)");
 
     let include: Vec<PathBuf> = env::split_paths(&env::var("DEP_NGINX_INCLUDE")?).collect();
     let build_dir = PathBuf::from(env::var("DEP_NGINX_BUILD_DIR")?);
@@ -53,6 +54,10 @@ fn build() -> Result<(), Box<dyn Error>> {
 
     if env::var("DEP_NGINX_FEATURES")?.split(',').any(|feature| feature == "debug") {
         println!("cargo::rustc-cfg=ngx_debug");
+    }
+
+    if has_syslog_log(&include)? {
+        println!("cargo::rustc-cfg=ngx_syslog_log");
     }
 
     let bindings = mail_bindings(&include)?;
@@ -105,6 +110,13 @@ fn check_mail(include: &[PathBuf], build_dir: &Path) -> Result<(), Box<dyn Error
     }
 
     Ok(())
+}
+
+/// Whether a syslog server of this nginx has a log of its own, which others do without.
+fn has_syslog_log(include: &[PathBuf]) -> Result<bool, Box<dyn Error>> {
+    let mut headers = include.iter().map(|dir| dir.join("ngx_syslog.h"));
+    let header = headers.find(|path| path.is_file()).ok_or("nginx has no ngx_syslog.h")?;
+    Ok(fs::read_to_string(header)?.contains("*logp"))
 }
 
 /// Binds the mail headers alone, on top of nginx-sys's types.

@@ -3,15 +3,23 @@
 use core::ffi::CStr;
 
 use ngx_mail::client::Client;
+use ngx_mail::connection::Connection;
 use ngx_mail::cycle::Cycle;
+use ngx_mail::ended::Ended;
+use ngx_mail::error::NoMemory;
+use ngx_mail::record::End;
 use ngx_mail::session::{Handler, Session};
 use pop3::Method;
 
 use crate::client::dialogue;
-use crate::client::state::Next;
+use crate::client::state::{Next, State};
+use crate::conf::ServerConf;
+use crate::conf::limits::Limits;
+use crate::limits::Begun;
 use crate::logins;
 use crate::logins::failure::resume;
 use crate::module::Pop3;
+use crate::session_log;
 
 const ANNOUNCEMENT: &CStr = terminated(concat!(
     "POP3 is served by ngx_mail_pop3_rs_module ",
@@ -38,7 +46,11 @@ impl Handler for Pop3 {
     fn connected(mut session: Session<'_, Self>) {
         let (mut connection, state) = session.parts();
         let conf = connection.conf();
-        let next = dialogue::greet(connection.reborrow(), conf, state);
+        let next = match admit(&connection, conf, state) {
+            Ok(true) => dialogue::greet(connection.reborrow(), conf, state),
+            Ok(false) => dialogue::turn_away(connection.reborrow(), conf, state),
+            Err(NoMemory) => Next::Fail,
+        };
         connection.set_action(c"in auth state");
 
         match next {
@@ -62,6 +74,29 @@ impl Handler for Pop3 {
         }
     }
 
+    fn is_recorded(conf: &ServerConf) -> bool {
+        conf.logs.is_some() || matches!(conf.limits, Some(Limits { sessions: Some(_), .. }))
+    }
+
+    fn is_leaving(bytes: &[u8]) -> bool {
+        pop3::ends_with_quit(bytes)
+    }
+
+    fn ended(session: &mut Ended<'_, Self>) {
+        session_log::write(session);
+        if let (Some(Limits { zone, .. }), Some(counted)) =
+            (&session.conf().limits, session.state().counted.take())
+        {
+            zone.end(counted);
+        }
+    }
+
+    fn exiting(cycle: &Cycle<'_, Self>) {
+        for limits in cycle.servers().filter_map(|conf| conf.limits.as_ref()) {
+            limits.zone.leave();
+        }
+    }
+
     /// Logs who serves POP3, if a server of the configuration has it and nginx
     /// does more than test it; and that it is not who could be expected to.
     fn started(cycle: &Cycle<'_, Self>) {
@@ -75,15 +110,40 @@ impl Handler for Pop3 {
     }
 }
 
+/// Counts the session, if there is a limit; gives whether there may be one more of the
+/// address.
+fn admit(
+    connection: &Connection<'_, Pop3>,
+    conf: &ServerConf,
+    state: &mut State,
+) -> Result<bool, NoMemory> {
+    let Some(Limits { zone, sessions: Some(most), .. }) = &conf.limits else { return Ok(true) };
+    let Some(address) = connection.ip() else { return Ok(true) };
+    match connection.logged(zone.begin(address, *most))? {
+        Begun::Counted(counted) => state.counted = counted,
+        Begun::Full => connection
+            .error_log()
+            .warn(c"\"pop3_limit_zone\" is too small: clients are not counted"),
+        Begun::TooMany => {
+            connection.error_log().notice(c"too many connections from the client's address");
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// Inlined: this is how most events end.
 #[inline(always)]
-fn go_on(session: Session<'_, Pop3>, next: Next) {
+fn go_on(mut session: Session<'_, Pop3>, next: Next) {
     match next {
         Next::Read => session.wait_for_input(),
         Next::Send => session.wait_until_sent(),
         Next::Authenticate(method) => authenticate(session, method),
         Next::StartTls => start_tls(session),
-        Next::Close | Next::Drop => session.close(),
+        Next::Close | Next::Drop => {
+            session.connection().note_end(End::Client);
+            session.close();
+        }
         Next::Fail => session.internal_error(),
     }
 }

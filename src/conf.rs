@@ -7,10 +7,17 @@ pub mod backend;
 #[cfg(not(test))]
 pub mod directives;
 #[cfg(not(test))]
+pub mod limit_directives;
+pub mod limits;
+pub mod log;
+#[cfg(not(test))]
+pub mod log_directives;
+#[cfg(not(test))]
 pub mod proxy;
 pub mod users;
 
 use ngx_mail::conf::{Conf, Refused, Server, StartTls};
+use ngx_mail::shared::List;
 use ngx_mail::text::{Text, Texts};
 use pop3::challenge::{self, UnfitName};
 use pop3::{Capabilities, Methods, Policy, capability};
@@ -18,6 +25,8 @@ use pop3::{Capabilities, Methods, Policy, capability};
 use crate::client::output::LONGEST_REPLY;
 
 use backend::{Backend, Settings};
+use limits::Limits;
+use log::Log;
 
 /// The default of `pop3_client_buffer`, in bytes.
 const CLIENT_BUFFER: usize = 4096;
@@ -36,12 +45,18 @@ pub struct ServerConf {
     client_buffer: Option<usize>,
     max_commands: Option<usize>,
     settings: Settings,
+    log_settings: log::Settings,
+    limit_settings: limits::Settings,
 
     /// What the server allows.
     pub policy: Policy,
     replies: Replies,
     /// Where logins go, or who says it.
     pub backend: Option<Backend>,
+    /// Where there is a line for each session, if it is anywhere.
+    pub logs: Option<List<Log>>,
+    /// What the address of a client may do, if there is a limit.
+    pub limits: Option<Limits>,
 }
 
 /// Those that depend on nothing but the configuration.
@@ -59,7 +74,11 @@ impl Default for ServerConf {
             client_buffer: None,
             max_commands: None,
             settings: Settings::default(),
+            log_settings: log::Settings::default(),
+            limit_settings: limits::Settings::default(),
             backend: None,
+            logs: None,
+            limits: None,
             policy: Policy {
                 methods: Methods::default(),
                 starttls: pop3::StartTls::Off,
@@ -131,6 +150,8 @@ impl ngx_mail::conf::ServerConf for ServerConf {
         self.policy = self.policy(parent, &server);
         check_name(cf, name, &self.policy.methods)?;
         self.backend = self.settings.merge(&parent.settings, cf, &self.policy.methods)?;
+        self.logs = self.log_settings.merge(&parent.log_settings, cf)?;
+        self.limits = self.limit_settings.merge(&parent.limit_settings, cf)?;
 
         let names = self.capabilities.as_ref().or(parent.capabilities.as_ref());
         self.replies = make_replies(cf, names, &self.policy)?;

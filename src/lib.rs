@@ -9,6 +9,7 @@
 
 #![cfg_attr(not(test), no_std)]
 #![deny(unsafe_code)]
+#![cfg_attr(test, expect(dead_code, reason = "what only nginx calls is not there"))]
 
 #[forbid(unsafe_code)]
 mod auth;
@@ -23,6 +24,8 @@ mod client;
 mod conf;
 #[forbid(unsafe_code)]
 mod gather;
+#[forbid(unsafe_code)]
+mod limits;
 #[cfg(not(test))]
 #[forbid(unsafe_code)]
 mod logins;
@@ -30,6 +33,9 @@ mod logins;
 mod module;
 #[forbid(unsafe_code)]
 mod refusal;
+#[cfg(not(test))]
+#[forbid(unsafe_code)]
+mod session_log;
 #[forbid(unsafe_code)]
 mod turns;
 #[forbid(unsafe_code)]

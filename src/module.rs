@@ -10,6 +10,8 @@ use crate::conf::auth_directives::{
     AuthHttp, AuthHttpHeader, AuthHttpKeepalive, AuthHttpPassClientCert, AuthHttpTimeout,
 };
 use crate::conf::directives::{Auth, CapabilityList, ClientBuffer, MaxCommands};
+use crate::conf::limit_directives::{LimitConn, LimitZone, LoginDelay};
+use crate::conf::log_directives::{Log, LogFormat};
 use crate::conf::proxy::{
     AuthUserFile, ProxyPass, ProxySsl, ProxySslCertificate, ProxySslCertificateKey,
     ProxySslCiphers, ProxySslCrl, ProxySslName, ProxySslPasswordFile, ProxySslProtocols,
@@ -63,6 +65,11 @@ ngx_mail::module! {
             AuthHttpPassClientCert,
             AuthHttpTimeout,
             AuthUserFile,
+            Log,
+            LogFormat,
+            LimitConn,
+            LimitZone,
+            LoginDelay,
         ],
     }
 }

@@ -42,6 +42,8 @@ pub struct Refusal {
     pub challenge: Option<Bytes>,
     /// The reply.
     pub reply: Bytes,
+    /// Whether it is the credentials that are refused.
+    pub credentials: bool,
     /// Whether the session ends with it.
     pub last: bool,
 }
@@ -64,7 +66,7 @@ impl Refusal {
         let credentials = code == ResponseCode::Auth;
         client.log_refused(&log::Refused {
             credentials,
-            method: method_name(method),
+            method: method.name(),
             by: by.name(),
             words,
         });
@@ -77,7 +79,7 @@ impl Refusal {
             })
             .transpose()?;
 
-        Ok(Self { challenge, reply, last: false })
+        Ok(Self { challenge, reply, credentials, last: false })
     }
 }
 
@@ -88,17 +90,5 @@ impl By {
             Self::File => c"file",
             Self::Backend => c"backend",
         }
-    }
-}
-
-/// As in the `Auth-Method` that an auth server is told.
-const fn method_name(method: Method) -> &'static CStr {
-    match method {
-        Method::Plain => c"plain",
-        Method::Apop => c"apop",
-        Method::CramMd5 => c"cram-md5",
-        Method::External => c"external",
-        Method::Xoauth2 => c"xoauth2",
-        Method::Oauthbearer => c"oauthbearer",
     }
 }

@@ -73,6 +73,19 @@ my %check = (
 		return $c->{tls}{sni} eq 'localhost' && $user eq "USER $login"
 			&& $xclient =~ /^XCLIENT ADDR=127\.0\.0\.1 .* CLIENT-TRANSPORT=insecure$/;
 	},
+	'session-log' => sub {
+		my $failed = 0;
+
+		for my $name ($login, 'refuse@backend', 'refuse@backend') {
+			my $s = session(8110);
+			$failed++ unless logs_in($s, $name);
+			command($s, 'QUIT');
+		}
+
+		return $failed == 2 && wait_until(sub { contents("$dir/pop3.json") =~ /(?:.*\n){3}/ })
+			&& contents("$dir/pop3.log") =~ /^127\.0\.0\.1 \[\S+\] "\Q$login\E" user ok /
+			&& read_by_jq() eq '2 127.0.0.1';
+	},
 	'three-lines' => sub {
 		my $s = session(8110);
 
@@ -113,7 +126,7 @@ my @documents = ('../README.md', glob '../docs/*.md');
 plan(skip_all => 'no examples') unless @examples;
 
 $t = Test::Nginx->new()->has(qw/mail mail_ssl/)
-	->has_daemon('openssl')->plan(2 * @examples + @documents + 1);
+	->has_daemon('openssl')->has_daemon('jq')->plan(2 * @examples + @documents + 1);
 
 $dir = $t->testdir();
 
@@ -180,7 +193,7 @@ sub wrapped {
 		s{/etc/ssl/\S+/users-ca\.pem}{%%TESTDIR%%/users-ca.crt};
 		s{/etc/ssl/\S+/\S+\.key}{%%TESTDIR%%/localhost.key}g;
 		s{/etc/ssl/\S+/\S+(?=;)}{%%TESTDIR%%/localhost.crt}g;
-		s{/var/log/nginx/}{%%TESTDIR%%/};
+		s{/var/log/nginx/}{%%TESTDIR%%/}g;
 		s{192\.0\.2\.0/24}{127.0.0.1};
 	}
 
@@ -280,6 +293,16 @@ sub oauth {
 	return command($s, 'AQ==') if $reply =~ /^\+ /;
 
 	return has_mail($s, 'NOOP') ? 'mail' : $reply;
+}
+
+# What the command of the documentation makes of the JSON log.
+
+sub read_by_jq {
+	my ($command) = contents('../docs/operation.md') =~ /^ {4}(jq .*)$/m or return '';
+
+	$command =~ s{/var/log/nginx/}{$dir/};
+
+	return `$command` =~ s/^\s+|\s+$//gr;
 }
 
 sub bearer {

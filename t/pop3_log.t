@@ -165,7 +165,7 @@ has_line(qr/timed out/, 'timeout', login => $login);
 session();
 command($s, 'USER wait@example.com');
 command($s, 'PASS wrong');
-has_line(qr/ login failed \(method: plain, by: auth server\): "Invalid login or password"/,
+has_line(qr/ login failed \(method: user, by: auth server\): "Invalid login or password"/,
 	'login failed', login => 'wait@example.com', level => 'notice');
 command($s, 'XYZZY');
 has_line(qr/unknown command/, 'after a failed login', login => undef);

@@ -47,7 +47,7 @@ sub lines {
 	return join '', map { $_ . $CRLF } @_;
 }
 
-my %steps = (8150 => [1, 3], 8160 => [2, 3], 8170 => [3, 3], 8180 => [2, 6]);
+my %steps = (8150 => [1, 3], 8160 => [2, 3], 8170 => [3, 3], 8180 => [2, 3]);
 
 my @dialogues = (
 	['USER and PASS', 8110, $bye, map { lines($_) }
@@ -104,7 +104,7 @@ my @dialogues = (
 my @addresses = map { "127.0.0.$_" } 2 .. 4;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)
-	->plan(3 * @dialogues + 8);
+	->plan(3 * @dialogues + 9);
 
 my $d = $t->testdir();
 
@@ -119,11 +119,15 @@ events {
 
 mail {
     auth_http            http://127.0.0.1:8080/;
+    pop3_log             sessions.log;
 
     ssl_certificate      localhost.crt;
     ssl_certificate_key  localhost.key;
 
     timeout  10m;
+
+    pop3_limit_zone  32k;
+    pop3_limit_conn  1000;
 
     pop3_proxy_ssl_trusted_certificate  localhost.crt;
     pop3_proxy_ssl_name                 localhost;
@@ -306,6 +310,16 @@ ok(wait_until(sub { !grep { !$_->{end} } connections() }),
 
 is_deeply([grep { "@{$_->{lines}}" =~ /never/ } connections()], [],
 	'TLS that is not trusted - no login there');
+
+# Each session was counted once, if it was: one may have a session now.
+
+$t->write_file('nginx.conf', $t->read_file('nginx.conf')
+	=~ s/(pop3_limit_conn +)1000/${1}1/r);
+reload($t);
+wait_until(sub { worker_pid($t) != $worker });
+ok(wait_until(sub {
+	return POP3Session->new(PeerAddr => '127.0.0.1:' . port(8110))->read() =~ /^\+OK/;
+}), 'none is counted');
 
 # What OpenSSL could not do is nginx's to log, at such a level.
 

@@ -7,6 +7,7 @@ use nginx_sys::{
     NGX_BUSY, NGX_DECLINED, NGX_ERROR, ngx_add_timer, ngx_close_connection,
     ngx_connection_log_error_e_NGX_ERROR_INFO as NGX_ERROR_INFO, ngx_connection_t,
     ngx_event_connect_peer, ngx_event_get_peer, ngx_event_t, ngx_msec_t, ngx_peer_connection_t,
+    ngx_post_event, ngx_posted_events,
 };
 
 use crate::address::Address;
@@ -81,6 +82,22 @@ impl<M: Authenticator> Login<'_, M> {
         self.drop_backend();
     }
 
+    /// Waits for something that can be done without: for a second at most, and it is not
+    /// logged that it has not come.
+    pub fn wait_briefly(mut self) {
+        const SECOND: ngx_msec_t = 1000;
+
+        let time = self.session.connection().time_left().min(SECOND);
+        if let (Some(raw), Some(upstream)) = (self.raw(), self.upstream())
+            && !upstream.dispensable
+        {
+            upstream.dispensable = true;
+            // SAFETY: the connection is live, and its event is.
+            unsafe { ngx_add_timer((*raw.as_ptr()).read, time) };
+        }
+        self.wait();
+    }
+
     /// Waits for so many milliseconds, or as long as there is time for the session
     /// (`timeout`), without any server; [`Authenticator::awake`] is called then.
     pub fn sleep(mut self, time: usize) {
@@ -92,6 +109,10 @@ impl<M: Authenticator> Login<'_, M> {
             let read = connection.read();
             (*read).handler = Some(sleeping::<M>);
             ngx_add_timer(read, time);
+            // A reset that came along with the login raises no event of its own.
+            if (*read).pending_eof() != 0 {
+                ngx_post_event(read, &raw mut ngx_posted_events);
+            }
         }
     }
 

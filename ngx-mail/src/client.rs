@@ -7,6 +7,7 @@ use crate::endpoint::{Endpoint, Short};
 use crate::error::{Fault, NoMemory};
 use crate::heap::Bytes;
 use crate::log::Refused;
+use crate::record::End;
 
 /// What came of reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,13 @@ pub trait Client: Sized {
     /// The session's name: the numbers of process and connection, as they stand in the
     /// error log.
     fn name(&self) -> Short;
+
+    /// Notes the attempt that is shown, by a method that the module calls so, if that is of
+    /// interest.
+    fn note_attempt(&mut self, method: &'static CStr);
+
+    /// Notes why the session ends, if that is of interest; what was noted first stays.
+    fn note_end(&mut self, end: End);
 
     /// Whether there may be something to read.
     fn ready(&self) -> bool;

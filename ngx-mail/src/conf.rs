@@ -6,14 +6,15 @@ use core::ptr::{self, NonNull};
 use core::slice;
 
 use nginx_sys::{
-    NGX_CONF_1MORE, NGX_CONF_TAKE1, NGX_CONF_TAKE2, NGX_ERROR, NGX_LOG_EMERG, NGX_LOG_WARN,
-    ngx_array_create, ngx_atoi, ngx_conf_log_error, ngx_conf_t, ngx_parse_size, ngx_parse_time,
-    ngx_pnalloc, ngx_pool_t, ngx_str_t,
+    NGX_CONF_1MORE, NGX_CONF_2MORE, NGX_CONF_TAKE1, NGX_CONF_TAKE2, NGX_ERROR, NGX_LOG_EMERG,
+    NGX_LOG_WARN, ngx_array_create, ngx_atoi, ngx_conf_log_error, ngx_conf_t, ngx_parse_size,
+    ngx_parse_time, ngx_pnalloc, ngx_pool_t, ngx_str_t,
 };
 
 use crate::bindings::{
-    NGX_MAIL_STARTTLS_ON, NGX_MAIL_STARTTLS_ONLY, ngx_mail_conf_ctx_t, ngx_mail_core_module,
-    ngx_mail_core_srv_conf_t, ngx_mail_ssl_conf_t, ngx_mail_ssl_module,
+    NGX_MAIL_MAIN_CONF, NGX_MAIL_SRV_CONF, NGX_MAIL_STARTTLS_ON, NGX_MAIL_STARTTLS_ONLY,
+    ngx_mail_conf_ctx_t, ngx_mail_core_module, ngx_mail_core_srv_conf_t, ngx_mail_ssl_conf_t,
+    ngx_mail_ssl_module,
 };
 use crate::error::NoMemory;
 use crate::text::{Text, Texts};
@@ -55,6 +56,8 @@ pub enum Values {
     Two,
     /// One or more.
     OneOrMore,
+    /// Two or more.
+    TwoOrMore,
 }
 
 impl Values {
@@ -63,11 +66,30 @@ impl Values {
             Self::One => NGX_CONF_TAKE1,
             Self::Two => NGX_CONF_TAKE2,
             Self::OneOrMore => NGX_CONF_1MORE,
+            Self::TwoOrMore => NGX_CONF_2MORE,
         }
     }
 }
 
-/// A directive of the mail and server contexts (ngx_command_t).
+/// Where a directive may stand.
+#[derive(Clone, Copy)]
+pub enum Context {
+    /// In mail{}.
+    Mail,
+    /// In mail{} and in each of its server{} blocks.
+    MailAndServer,
+}
+
+impl Context {
+    pub(crate) const fn as_raw(self) -> u32 {
+        match self {
+            Self::Mail => NGX_MAIL_MAIN_CONF,
+            Self::MailAndServer => NGX_MAIL_MAIN_CONF | NGX_MAIL_SRV_CONF,
+        }
+    }
+}
+
+/// A directive (ngx_command_t).
 pub trait Directive {
     /// What it is a part of.
     type Conf: ServerConf;
@@ -75,6 +97,8 @@ pub trait Directive {
     const NAME: &'static CStr;
     /// How many values it takes.
     const VALUES: Values;
+    /// Where it may stand.
+    const CONTEXT: Context = Context::MailAndServer;
 
     /// Takes the values of the directive into the configuration.
     ///
@@ -108,6 +132,8 @@ pub struct Server {
     pub verifies_client: bool,
     /// `server_name`.
     pub name: Text,
+    /// `timeout`, in milliseconds.
+    pub timeout: usize,
 }
 
 /// Hands the pieces of a text to the function that it is given.
@@ -140,6 +166,18 @@ impl Conf<'_> {
         let words = unsafe { (*(*self.raw.as_ptr()).args).as_slice::<ngx_str_t>() };
         // SAFETY: nginx has them in the configuration's pool.
         words.get(index.checked_add(1)?).map(|&word| unsafe { Text::from_raw(word) })
+    }
+
+    /// The values from this index on, put together.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory.
+    pub fn joined(&mut self, first: usize) -> Result<Text, NoMemory> {
+        // SAFETY: as in value().
+        let words = unsafe { (*(*self.raw.as_ptr()).args).as_slice::<ngx_str_t>() };
+        let words = words.get(first.saturating_add(1)..).unwrap_or_default();
+        self.text(&|put| words.iter().for_each(|word| put(word.as_bytes())))
     }
 
     /// Refuses a value: logs it in quotes between two texts, up to its first control
@@ -260,6 +298,7 @@ impl Conf<'_> {
                 // 3 is "optional_no_ca".
                 verifies_client: matches!((*ssl).verify, 1 | 2),
                 name: Text::from_raw((*core).server_name),
+                timeout: (*core).timeout,
             }
         }
     }

@@ -21,6 +21,7 @@ use crate::error::{Fault, NoMemory};
 use crate::heap::Bytes;
 use crate::log::{Log, Refused};
 use crate::place::{Owned, Place};
+use crate::record::{End, Finish, Record, TlsNames};
 use crate::registered::Registered;
 use crate::socket;
 
@@ -87,9 +88,48 @@ impl<'a, M: Registered> Connection<'a, M> {
         unsafe { (*(*self.session()).srv_conf.add(ngx_mail_core_module.ctx_index)).cast() }
     }
 
-    pub(crate) fn error_log(&self) -> Log<'_> {
+    /// The session's log.
+    pub fn error_log(&self) -> Log<'_> {
         // SAFETY: the invariant; a connection that is live has a log.
         unsafe { Log::from_raw(NonNull::new_unchecked((*self.raw.as_ptr()).log)) }
+    }
+
+    /// What is noted for the end of the session, if anything is.
+    #[inline]
+    pub(crate) fn record(&mut self) -> Option<&mut Record> {
+        self.shown().record.as_deref_mut()
+    }
+
+    /// Begins to note what there will be to say of the session at its end, which `finish`
+    /// does with its place.
+    #[cold]
+    pub(crate) fn begin_record(&mut self, finish: Finish) -> Result<(), NoMemory> {
+        // SAFETY: the record goes with the place, before that does.
+        let record = unsafe { Record::new(finish, self.place().cast()) };
+        self.shown().record = Some(self.logged(record)?);
+        self.note_tls();
+        // It cannot be asked for when the session has ended.
+        self.find_server_address();
+        Ok(())
+    }
+
+    /// Has nginx look where the client has connected to, which it keeps; gives whether that
+    /// is known.
+    fn find_server_address(&self) -> bool {
+        // SAFETY: the invariant.
+        let rc = unsafe { ngx_connection_local_sockaddr(self.raw.as_ptr(), ptr::null_mut(), 0) };
+        rc == NGX_OK as isize
+    }
+
+    /// Notes the client's TLS, if there is any.
+    pub(crate) fn note_tls(&mut self) {
+        let connection = self.raw.as_ptr();
+        if self.tls()
+            && let Some(record) = self.record()
+        {
+            // SAFETY: the invariant; the connection is in TLS.
+            record.tls = unsafe { TlsNames::of((*(*connection).ssl).connection) };
+        }
     }
 
     /// Sets what is said in log lines after the word "while".
@@ -154,16 +194,12 @@ impl<M: Registered> Client for Connection<'_, M> {
     }
 
     fn server_endpoint(&self) -> Option<Endpoint> {
-        let connection = self.raw.as_ptr();
-        // SAFETY: the invariant; nginx looks for the address where it does not know it
-        // yet, and keeps it.
-        unsafe {
-            let rc = ngx_connection_local_sockaddr(connection, ptr::null_mut(), 0);
-            if rc != NGX_OK as isize {
-                return None;
-            }
-            Endpoint::of((*connection).local_sockaddr, (*connection).local_socklen)
+        if !self.find_server_address() {
+            return None;
         }
+        let connection = self.raw.as_ptr();
+        // SAFETY: the invariant.
+        unsafe { Endpoint::of((*connection).local_sockaddr, (*connection).local_socklen) }
     }
 
     fn name(&self) -> Short {
@@ -179,10 +215,26 @@ impl<M: Registered> Client for Connection<'_, M> {
         unsafe { (*self.read()).ready() != 0 }
     }
 
+    fn note_attempt(&mut self, method: &'static CStr) {
+        if let Owned { record: Some(record), attempt: Some(attempt), .. } = self.shown() {
+            record.attempt(method, attempt.login());
+        }
+    }
+
+    fn note_end(&mut self, end: End) {
+        if let Some(record) = self.record() {
+            record.end(end);
+        }
+    }
+
     #[inline(always)]
     fn receive(&mut self, memory: &mut [u8]) -> Result<Received, Fault> {
         // SAFETY: the invariant.
-        unsafe { socket::receive(self.raw.as_ptr(), memory) }
+        let received = unsafe { socket::receive(self.raw.as_ptr(), memory) };
+        if let (Ok(Received::Bytes(count)), Some(record)) = (&received, self.record()) {
+            record.add_received(*count);
+        }
+        received
     }
 
     #[inline(always)]

@@ -45,21 +45,25 @@ impl<M: Registered> Cycle<'_, M> {
 
     /// Whether a server of the configuration has the module's protocol.
     pub fn has_server(&self) -> bool {
-        // SAFETY: the invariant; `conf_ctx` holds a pointer for each core
-        // module, that of ngx_mail_module is null without a mail{} block.
-        unsafe {
-            let mail = *(*self.raw.as_ptr()).conf_ctx.add(ngx_mail_module.index);
-            if mail.is_null() {
-                return false;
-            }
-            let mail = mail.cast::<ngx_mail_conf_ctx_t>();
-            let core = *(*mail).main_conf.add(ngx_mail_core_module.ctx_index);
-            let servers = &(*core.cast::<ngx_mail_core_main_conf_t>()).servers;
+        self.servers().next().is_some()
+    }
 
-            servers
-                .as_slice::<*mut ngx_mail_core_srv_conf_t>()
-                .iter()
-                .any(|&server| (*server).protocol == M::protocol())
+    /// The configuration of each server that has the module's protocol.
+    pub fn servers(&self) -> impl Iterator<Item = &M::ServerConf> {
+        // SAFETY: the invariant; `conf_ctx` holds a pointer for each core
+        // module, that of ngx_mail_module is null without a mail{} block. A server that is
+        // complete has the configuration of each mail module.
+        unsafe {
+            let mail = (*self.raw.as_ptr()).conf_ctx.add(ngx_mail_module.index);
+            let mail = (*mail).cast::<ngx_mail_conf_ctx_t>();
+            let servers = mail.as_ref().map_or(&[][..], |mail| {
+                let core = *mail.main_conf.add(ngx_mail_core_module.ctx_index);
+                let core = core.cast::<ngx_mail_core_main_conf_t>();
+                (*core).servers.as_slice::<*mut ngx_mail_core_srv_conf_t>()
+            });
+            servers.iter().filter(|&&server| (*server).protocol == M::protocol()).map(|&server| {
+                &*(*(*(*server).ctx).srv_conf.add(M::ctx_index())).cast::<M::ServerConf>()
+            })
         }
     }
 

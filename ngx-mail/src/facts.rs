@@ -1,13 +1,14 @@
 //! What nginx knows of a client, for an auth server.
 
 use core::ffi::CStr;
+use core::net::IpAddr;
 use core::ptr::NonNull;
 
 use nginx_sys::{
-    NGX_OK, ngx_connection_t, ngx_create_pool, ngx_destroy_pool, ngx_int_t, ngx_pool_t,
-    ngx_ssl_get_cipher_name, ngx_ssl_get_client_verify, ngx_ssl_get_fingerprint,
+    AF_INET, AF_INET6, NGX_OK, ngx_connection_t, ngx_create_pool, ngx_destroy_pool, ngx_int_t,
+    ngx_pool_t, ngx_ssl_get_cipher_name, ngx_ssl_get_client_verify, ngx_ssl_get_fingerprint,
     ngx_ssl_get_issuer_dn, ngx_ssl_get_protocol, ngx_ssl_get_raw_certificate,
-    ngx_ssl_get_serial_number, ngx_ssl_get_subject_dn, ngx_str_t,
+    ngx_ssl_get_serial_number, ngx_ssl_get_subject_dn, ngx_str_t, sockaddr_in, sockaddr_in6,
 };
 
 use crate::bindings::{ngx_mail_ssl_conf_t, ngx_mail_ssl_module};
@@ -104,6 +105,25 @@ impl<M: Registered> Connection<'_, M> {
     pub fn address(&self) -> &[u8] {
         // SAFETY: the invariant; a connection that was accepted has it.
         unsafe { (*self.as_ptr()).addr_text.as_bytes() }
+    }
+
+    /// The same as an address, if it is one of IP.
+    pub fn ip(&self) -> Option<IpAddr> {
+        // SAFETY: the invariant; an address has the size of its family.
+        unsafe {
+            let address = (*self.as_ptr()).sockaddr;
+            match u32::from((*address).sa_family) {
+                AF_INET => {
+                    let address = (*address.cast::<sockaddr_in>()).sin_addr.s_addr;
+                    Some(IpAddr::from(address.to_ne_bytes()))
+                }
+                AF_INET6 => {
+                    let address = &raw const (*address.cast::<sockaddr_in6>()).sin6_addr;
+                    Some(IpAddr::from(*address.cast::<[u8; 16]>()))
+                }
+                _ => None,
+            }
+        }
     }
 
     /// The client's name, where one was looked up; else it is empty.

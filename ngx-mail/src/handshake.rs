@@ -9,6 +9,7 @@ use crate::certificate::ServerName;
 use crate::learnt::Learnt;
 use crate::login::{Authenticator, Event, Login, upstream_event};
 use crate::place::Place;
+use crate::record::TlsNames;
 use crate::registered::Registered;
 use crate::tls::Tls;
 
@@ -100,6 +101,10 @@ unsafe extern "C" fn handshaked<M: Authenticator>(raw: *mut ngx_connection_t) {
         ((*(*raw).ssl).handshaked() != 0, (*(*raw).read).timedout() != 0)
     };
     if done {
+        if let Some(record) = login.session.connection().record() {
+            // SAFETY: the handshake is over.
+            record.upstream_tls = unsafe { TlsNames::of((*(*raw).ssl).connection) };
+        }
         return M::backend(login, Event::Secured);
     }
     // Else nginx has logged it.

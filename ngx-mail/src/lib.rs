@@ -87,6 +87,7 @@
 extern crate std;
 
 pub mod address;
+pub mod alert;
 mod ask;
 pub mod attempt;
 pub mod backend;
@@ -94,11 +95,13 @@ mod bindings;
 pub mod certificate;
 pub mod client;
 pub mod client_certificate;
+pub mod clock;
 pub mod conf;
 mod connect;
 pub mod connection;
 pub mod crypt;
 pub mod cycle;
+pub mod ended;
 pub mod endpoint;
 pub mod error;
 pub mod facts;
@@ -110,11 +113,15 @@ pub mod kept;
 mod kind;
 mod learnt;
 mod lines;
+mod list;
 pub mod log;
+pub mod log_file;
 pub mod login;
 mod owner;
 mod place;
+pub mod process;
 pub mod random;
+pub mod record;
 #[doc(hidden)]
 pub mod registered;
 mod relay;
@@ -124,6 +131,7 @@ pub mod secret_file;
 pub mod session;
 pub mod shared;
 mod socket;
+pub mod syslog;
 #[doc(hidden)]
 pub mod tables;
 pub mod text;
@@ -131,6 +139,7 @@ mod timer;
 pub mod tls;
 mod tls_sessions;
 mod upstream;
+pub mod zone;
 
 #[doc(hidden)]
 pub use bindings::{ngx_mail_module_t, ngx_mail_protocol_t};

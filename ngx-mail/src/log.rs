@@ -59,6 +59,11 @@ impl<'a> Log<'a> {
         self.write(NGX_LOG_WARN, 0, c"\"", path, wrong);
     }
 
+    /// Logs a message at warn level.
+    pub fn warn(self, text: &CStr) {
+        self.write(NGX_LOG_WARN, 0, text, c"", c"");
+    }
+
     /// Logs a message at notice level.
     pub fn notice(self, text: &CStr) {
         self.write(NGX_LOG_NOTICE, 0, text, c"", c"");

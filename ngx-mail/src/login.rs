@@ -16,6 +16,7 @@ use crate::connect::{connect, forget, send_header};
 use crate::connection::Connection;
 use crate::heap::Boxed;
 use crate::place::Place;
+use crate::record::End;
 use crate::session::{Handler, Session};
 use crate::socket::take_error;
 use crate::upstream::{Phase, Purpose, Upstream};
@@ -50,6 +51,9 @@ pub trait Authenticator: Handler {
 
     /// The time of [`Login::sleep`] is over, or that of the session.
     fn awake(login: Login<'_, Self>);
+
+    /// The client has reset its connection: the session ends behind this.
+    fn abandoned(_login: &mut Login<'_, Self>) {}
 }
 
 /// A session whose login is under way. Until that is over nobody reads
@@ -156,6 +160,10 @@ impl<'a, M: Authenticator> Login<'a, M> {
         let boxed = connection.logged(Boxed::new(Upstream::new(Purpose::Backend, address)));
         let Ok(upstream) = boxed else { return Err(self) };
         connection.shown().upstream = Some(upstream);
+        if let Some(record) = connection.record() {
+            // SAFETY: the address is live as long as the session is in this login.
+            record.connect(unsafe { address.as_ref() }.name.as_bytes());
+        }
         let session = connection.session();
         // SAFETY: the session is live, in a login, and has an upstream.
         if !unsafe { connect::<M>(session) } {
@@ -217,22 +225,6 @@ impl<'a, M: Authenticator> Login<'a, M> {
         if rc != NGX_OK as isize {
             self.session.close();
         }
-    }
-
-    /// Waits for something that can be done without: for a second at most, and it is not
-    /// logged that it has not come.
-    pub fn wait_briefly(mut self) {
-        const SECOND: ngx_msec_t = 1000;
-
-        let time = self.session.connection().time_left().min(SECOND);
-        if let (Some(raw), Some(upstream)) = (self.raw(), self.upstream())
-            && !upstream.dispensable
-        {
-            upstream.dispensable = true;
-            // SAFETY: the connection is live, and its event is.
-            unsafe { ngx_add_timer((*raw.as_ptr()).read, time) };
-        }
-        self.wait();
     }
 
     /// Waits until the server takes more, or has sent something.
@@ -389,7 +381,10 @@ pub(crate) unsafe extern "C" fn client_event<M: Authenticator>(event: *mut ngx_e
         unsafe { (take_error(session.connection().as_ptr()), ngx_handle_read_event(event, 0)) };
     if error != 0 {
         session.connection().error_log().info(error, c"client closed connection during login");
-        return session.close();
+        session.connection().note_end(End::Client);
+        let mut login = Login { session };
+        M::abandoned(&mut login);
+        return login.close();
     }
     if rc != NGX_OK as isize {
         session.close();

@@ -11,13 +11,14 @@ use crate::bindings::{NGX_RS_ALIGNMENT, ngx_mail_session_t};
 use crate::error::NoMemory;
 use crate::heap::{Boxed, Bytes};
 use crate::learnt::Learnt;
+use crate::record::Record;
 use crate::registered::Registered;
 use crate::upstream::Upstream;
 
 /// The module's state, and what nginx has been shown: that is owned here, so that
 /// it stays as long as nginx points to it.
 pub(crate) struct Place<M: Registered> {
-    session: *mut ngx_mail_session_t,
+    pub session: *mut ngx_mail_session_t,
     pub shown: Owned,
     pub state: M::State,
 }
@@ -35,6 +36,8 @@ pub(crate) struct Owned {
     pub upstream: Option<Boxed<Upstream>>,
     /// Where the backend is: nginx has it in log lines while it relays.
     pub learnt: Option<Boxed<Learnt>>,
+    /// What is noted for the end of the session, if anything is.
+    pub record: Option<Boxed<Record>>,
 }
 
 impl<M: Registered> Place<M> {
@@ -112,6 +115,9 @@ unsafe extern "C" fn drop_place<M: Registered>(place: *mut c_void) {
     // the memory of place and session is still there.
     unsafe {
         let place = place.cast::<Place<M>>();
+        if let Some(record) = (*place).shown.record.as_deref_mut() {
+            Record::finish(record);
+        }
         let session = (*place).session;
         (*session).login = ngx_str_t::empty();
         (*session).out = ngx_str_t::empty();

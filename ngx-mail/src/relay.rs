@@ -1,8 +1,11 @@
-//! The hand-over to nginx's relay, and TLS to the backend while it relays.
+//! The hand-over to nginx's relay, and what is to be done while it relays: TLS to the backend,
+//! and notes for the end of the session.
 //!
 //! nginx's relay knows nothing of TLS to a backend: it reads and writes through
 //! `recv` and `send` of the connection, which TLS has made its own, and closes the
 //! descriptor. It is here that close_notify goes before.
+
+use core::slice;
 
 use nginx_sys::{NGX_ERROR, ngx_add_timer, ngx_connection_t, ngx_recv_pt, u_char};
 
@@ -12,8 +15,9 @@ use crate::heap::Bytes;
 use crate::kind::last_state;
 use crate::log::Subject;
 use crate::login::{Authenticator, Login};
-use crate::place::Place;
-use crate::registered::Registered;
+use crate::place::{Owned, Place};
+use crate::record::{End, Record};
+use crate::session::Handler;
 use crate::upstream::{Phase, Upstream};
 
 impl<M: Authenticator> Login<'_, M> {
@@ -53,8 +57,13 @@ impl<M: Authenticator> Login<'_, M> {
         let (Some(state), Some(raw), true) = (state, raw, shown && fits) else {
             return self.session.internal_error();
         };
-        if let Some(attempt) = self.session.connection().shown().attempt.as_mut() {
+        let time = self.session.connection().elapsed();
+        let Owned { attempt, record, .. } = self.session.connection().shown();
+        if let Some(attempt) = attempt {
             attempt.wipe_secret();
+            if let Some(record) = record {
+                record.logged_in(attempt.login(), time);
+            }
         }
         if let Some(upstream) = self.upstream() {
             upstream.line = Some(line);
@@ -84,13 +93,14 @@ impl<M: Authenticator> Login<'_, M> {
 ///
 /// `session` is live, has a [`Place`] and an upstream that is open, whose timer for
 /// reading is set, and an attempt that nginx is shown. It may be gone afterwards.
-unsafe fn hand_over<M: Registered>(session: *mut ngx_mail_session_t, state: usize) {
+unsafe fn hand_over<M: Handler>(session: *mut ngx_mail_session_t, state: usize) {
     // SAFETY: the caller's promise; nginx's handler of the read event is its own.
     unsafe {
         let Some(upstream) = Place::<M>::upstream(session) else { return };
         let connection = upstream.connection;
         let Some(read) = upstream.read else { return };
         upstream.phase = Phase::Relayed;
+        upstream.number = (*connection).number;
         upstream.receive = (*connection).recv;
         (*connection).recv = Some(receive_line::<M>);
         (*session).mail_state = state;
@@ -99,7 +109,7 @@ unsafe fn hand_over<M: Registered>(session: *mut ngx_mail_session_t, state: usiz
 }
 
 /// `recv` of the backend, for once.
-unsafe extern "C" fn receive_line<M: Registered>(
+unsafe extern "C" fn receive_line<M: Handler>(
     connection: *mut ngx_connection_t,
     memory: *mut u_char,
     size: usize,
@@ -114,9 +124,10 @@ unsafe extern "C" fn receive_line<M: Registered>(
         let line = line.get(..size).unwrap_or(line);
         memory.copy_from_nonoverlapping(line.as_ptr(), line.len());
 
-        if upstream.ssl.is_null() {
+        let shown = &raw mut (*Place::<M>::of(session, M::ctx_index())).shown;
+        if upstream.ssl.is_null() && (*shown).record.is_none() {
             (*connection).recv = upstream.receive;
-            (*Place::<M>::of(session, M::ctx_index())).shown.upstream = None;
+            (*shown).upstream = None;
         } else {
             watch::<M>(session, connection);
         }
@@ -128,11 +139,9 @@ unsafe extern "C" fn receive_line<M: Registered>(
 ///
 /// # Safety
 ///
-/// `session` is live, has a [`Place`] and an upstream in TLS, over `connection`.
-unsafe fn watch<M: Registered>(
-    session: *mut ngx_mail_session_t,
-    connection: *mut ngx_connection_t,
-) {
+/// `session` is live, has a [`Place`], an upstream over `connection`, and an attempt that
+/// nginx is shown.
+unsafe fn watch<M: Handler>(session: *mut ngx_mail_session_t, connection: *mut ngx_connection_t) {
     // SAFETY: the caller's promise.
     unsafe {
         let Some(upstream) = Place::<M>::upstream(session) else { return };
@@ -144,13 +153,17 @@ unsafe fn watch<M: Registered>(
         (*connection).send = Some(send::<M>);
         (*client).recv = Some(client_receive::<M>);
         (*client).send = Some(client_send::<M>);
+
+        let ahead = &*(*session).buffer;
+        let length = ahead.last.addr().saturating_sub(ahead.pos.addr());
+        note::<M>(session, |record| record.relay(slice::from_raw_parts(ahead.pos, length)));
     }
 }
 
 /// `recv` of the backend. Its end is answered when the client has all that came before,
 /// as nothing can be sent there any more then, and nginx would take that for an error; an
 /// error has left nothing to be said.
-unsafe extern "C" fn receive<M: Registered>(
+unsafe extern "C" fn receive<M: Handler>(
     connection: *mut ngx_connection_t,
     memory: *mut u_char,
     size: usize,
@@ -164,13 +177,19 @@ unsafe extern "C" fn receive<M: Registered>(
         if n == 0 && (*buffer).pos == (*buffer).last {
             end_tls::<M>(session);
         }
+        if n == 0 || n == NGX_ERROR as isize {
+            note::<M>(session, |record| {
+                let leaving = record.tell_last_words(M::is_leaving);
+                record.end(if leaving { End::Client } else { End::Backend });
+            });
+        }
         n
     }
 }
 
 /// `send` of the backend. nginx closes it behind the last bytes of a client that has
 /// ended.
-unsafe extern "C" fn send<M: Registered>(
+unsafe extern "C" fn send<M: Handler>(
     connection: *mut ngx_connection_t,
     bytes: *mut u_char,
     size: usize,
@@ -182,13 +201,16 @@ unsafe extern "C" fn send<M: Registered>(
         if usize::try_from(n) == Ok(size) && (*(*(*session).connection).read).eof() != 0 {
             end_tls::<M>(session);
         }
+        if n == NGX_ERROR as isize {
+            note::<M>(session, |record| record.end(End::Backend));
+        }
         n
     }
 }
 
 /// `recv` of the client. nginx closes the backend at its end, once the client's bytes
 /// have gone there.
-unsafe extern "C" fn client_receive<M: Registered>(
+unsafe extern "C" fn client_receive<M: Handler>(
     client: *mut ngx_connection_t,
     memory: *mut u_char,
     size: usize,
@@ -202,13 +224,21 @@ unsafe extern "C" fn client_receive<M: Registered>(
         if ended && !buffer.is_null() && (*buffer).pos == (*buffer).last {
             end_tls::<M>(session);
         }
+        note::<M>(session, |record| match usize::try_from(n) {
+            Ok(count) if count > 0 => {
+                record.add_received(count);
+                record.relay(slice::from_raw_parts(memory, count));
+            }
+            _ if ended => record.end(End::Client),
+            _ => {}
+        });
         n
     }
 }
 
 /// `send` of the client. nginx closes the session at an error, and behind the last bytes
 /// of a backend that has ended.
-unsafe extern "C" fn client_send<M: Registered>(
+unsafe extern "C" fn client_send<M: Handler>(
     client: *mut ngx_connection_t,
     bytes: *mut u_char,
     size: usize,
@@ -221,6 +251,9 @@ unsafe extern "C" fn client_send<M: Registered>(
         if n == NGX_ERROR as isize || (ended && usize::try_from(n) == Ok(size)) {
             end_tls::<M>(session);
         }
+        if n == NGX_ERROR as isize {
+            note::<M>(session, |record| record.end(End::Client));
+        }
         n
     }
 }
@@ -231,7 +264,7 @@ unsafe extern "C" fn client_send<M: Registered>(
 /// # Safety
 ///
 /// `session` is live and has a [`Place`].
-unsafe fn own<M: Registered>(
+unsafe fn own<M: Handler>(
     session: *mut ngx_mail_session_t,
     function: impl FnOnce(&Upstream) -> ngx_recv_pt,
 ) -> ngx_recv_pt {
@@ -239,10 +272,25 @@ unsafe fn own<M: Registered>(
     unsafe { Place::<M>::upstream(session) }.and_then(|upstream| function(upstream))
 }
 
+/// Notes something for the end of the session, if anything is noted.
+///
 /// # Safety
 ///
 /// As for [`own`].
-unsafe fn end_tls<M: Registered>(session: *mut ngx_mail_session_t) {
+unsafe fn note<M: Handler>(session: *mut ngx_mail_session_t, note: impl FnOnce(&mut Record)) {
+    // SAFETY: the caller's promise; nothing else refers to the record.
+    unsafe {
+        let record = &raw mut (*Place::<M>::of(session, M::ctx_index())).shown.record;
+        if let Some(record) = (*record).as_deref_mut() {
+            note(record);
+        }
+    }
+}
+
+/// # Safety
+///
+/// As for [`own`].
+unsafe fn end_tls<M: Handler>(session: *mut ngx_mail_session_t) {
     // SAFETY: the caller's promise.
     if let Some(upstream) = unsafe { Place::<M>::upstream(session) } {
         upstream.end_tls();

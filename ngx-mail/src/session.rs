@@ -3,6 +3,7 @@
 //! Many calls into nginx may free the session: here, each of them takes the
 //! [`Session`] by value, so that nothing can be done with it afterwards.
 
+use core::ffi::c_void;
 use core::ptr::NonNull;
 
 use nginx_sys::{
@@ -17,8 +18,10 @@ use crate::bindings::{
 use crate::client::Client;
 use crate::connection::Connection;
 use crate::cycle::Cycle;
+use crate::ended::Ended;
 use crate::kind::Kind;
 use crate::place::Place;
+use crate::record::End;
 use crate::registered::Registered;
 
 /// What a module does when nginx calls it. Each of these may end the session, and has
@@ -43,6 +46,25 @@ pub trait Handler: Registered {
     fn secured(session: Session<'_, Self>) {
         session.read_soon();
     }
+
+    /// Whether something is to be done at the end of a server's sessions
+    /// ([`Handler::ended`]), for which what they do is noted.
+    fn is_recorded(_conf: &Self::ServerConf) -> bool {
+        false
+    }
+
+    /// Whether a client whose last bytes these are, 16 at most, while nginx relays, is about
+    /// to go: that its backend is the first to close the connection is for no other reason
+    /// then.
+    fn is_leaving(_bytes: &[u8]) -> bool {
+        false
+    }
+
+    /// A session that was recorded has ended, or ends with its process.
+    fn ended(_session: &mut Ended<'_, Self>) {}
+
+    /// The process ends, and all of its sessions have.
+    fn exiting(_cycle: &Cycle<'_, Self>) {}
 
     /// A configuration has come into force (`init_module` of ngx_module_t).
     fn started(_cycle: &Cycle<'_, Self>) {}
@@ -176,6 +198,7 @@ impl<'a, M: Registered> Session<'a, M> {
     /// Sends the reply for an error of ours and closes
     /// (ngx_mail_session_internal_server_error()).
     pub fn internal_error(mut self) {
+        self.connection.note_end(End::Error);
         self.connection.drop_upstream();
         // SAFETY: the invariant.
         unsafe { ngx_mail_session_internal_server_error(self.connection.session()) };
@@ -236,9 +259,24 @@ pub(crate) unsafe extern "C" fn init_session<M: Handler>(
     if session.connection.over() {
         return session.close();
     }
+    if M::is_recorded(session.conf()) && session.connection.begin_record(finish::<M>).is_err() {
+        return session.internal_error();
+    }
     session.take_input();
     session.connection.start_timer();
     M::connected(session);
+}
+
+/// Ends the record of a session.
+unsafe fn finish<M: Handler>(place: *mut c_void) {
+    // SAFETY: init_session() gives it with the place of a session that is live, or whose
+    // connection's pool is just being destroyed.
+    unsafe {
+        let Place { session, shown, state } = &mut *place.cast::<Place<M>>();
+        if let (Some(session), Some(record)) = (NonNull::new(*session), &shown.record) {
+            M::ended(&mut Ended::new(session, record, shown, state));
+        }
+    }
 }
 
 /// `init_protocol` of ngx_mail_protocol_t.
@@ -246,6 +284,7 @@ pub(crate) unsafe extern "C" fn init_protocol<M: Handler>(event: *mut ngx_event_
     // SAFETY: the mail core gives the read event of a session for which
     // init_session was called, and does nothing more with it after this call.
     let mut session: Session<'_, M> = unsafe { Session::from_event(event) };
+    session.connection.note_tls();
     session.take_input();
     M::secured(session);
 }
@@ -254,7 +293,7 @@ pub(crate) unsafe extern "C" fn init_protocol<M: Handler>(event: *mut ngx_event_
 unsafe extern "C" fn read_event<M: Handler>(event: *mut ngx_event_t) {
     // SAFETY: take_input() sets this handler on sessions for which init_session
     // was called; nginx does nothing more with the session after this call.
-    let session: Session<'_, M> = unsafe { Session::from_event(event) };
+    let mut session: Session<'_, M> = unsafe { Session::from_event(event) };
     // SAFETY: the session is live. From here on it is not to be closed by nginx, until
     // wait_for_input() says that it may be.
     unsafe { ngx_reusable_connection(session.connection.as_ptr(), 0) };
@@ -267,7 +306,7 @@ unsafe extern "C" fn read_event<M: Handler>(event: *mut ngx_event_t) {
 /// Another one, after the client was told to begin a TLS handshake.
 unsafe extern "C" fn handshake_event<M: Handler>(event: *mut ngx_event_t) {
     // SAFETY: as in read_event(), but that wait_for_handshake() sets it.
-    let session: Session<'_, M> = unsafe { Session::from_event(event) };
+    let mut session: Session<'_, M> = unsafe { Session::from_event(event) };
     if session.connection.over() {
         return session.close();
     }

@@ -6,15 +6,19 @@ use core::marker::PhantomData;
 use core::mem::{align_of, offset_of};
 use core::ptr;
 
-use nginx_sys::{NGX_OK, ngx_command_t, ngx_conf_t, ngx_cycle_t, ngx_int_t, ngx_module_t};
+use nginx_sys::{
+    NGX_OK, ngx_command_t, ngx_conf_t, ngx_cycle, ngx_cycle_t, ngx_int_t, ngx_module_t,
+};
 
 use crate::bindings::{
-    NGX_MAIL_MAIN_CONF, NGX_MAIL_MODULE, NGX_MAIL_SRV_CONF, NGX_RS_ALIGNMENT, ngx_mail_conf_ctx_t,
-    ngx_mail_core_module, ngx_mail_core_srv_conf_t, ngx_mail_module_t, ngx_mail_protocol_t,
+    NGX_MAIL_MODULE, NGX_RS_ALIGNMENT, ngx_mail_conf_ctx_t, ngx_mail_core_module,
+    ngx_mail_core_srv_conf_t, ngx_mail_module_t, ngx_mail_protocol_t,
 };
 use crate::conf::{Conf, Directive, ServerConf, result};
 use crate::cycle::Cycle;
 use crate::kind::Kind;
+use crate::log_file::flush_all;
+use crate::record::Record;
 use crate::registered::Registered;
 use crate::session::{Handler, init_protocol, init_session};
 use crate::text::string;
@@ -112,7 +116,7 @@ impl<M: Registered> Command<M> {
         Self {
             raw: ngx_command_t {
                 name: string(D::NAME),
-                type_: (NGX_MAIL_MAIN_CONF | NGX_MAIL_SRV_CONF | D::VALUES.as_raw()) as usize,
+                type_: (D::CONTEXT.as_raw() | D::VALUES.as_raw()) as usize,
                 set: Some(set::<D>),
                 conf: offset_of!(ngx_mail_conf_ctx_t, srv_conf),
                 offset: 0,
@@ -178,6 +182,7 @@ pub const unsafe fn module<M: Handler, const N: usize>(
         commands: commands.as_ptr().cast(),
         type_: NGX_MAIL_MODULE as usize,
         init_module: Some(init_module::<M>),
+        exit_process: Some(exit_process::<M>),
         ..ngx_module_t::default()
     })
 }
@@ -190,13 +195,28 @@ pub fn ctx_index(module: &'static Table<ngx_module_t>) -> usize {
     unsafe { (*module.as_ptr()).ctx_index }
 }
 
-/// `init_module` of ngx_module_t.
+/// `init_module` of ngx_module_t. Behind it nginx closes the files of the configuration before,
+/// which a process without workers has written to.
 unsafe extern "C" fn init_module<M: Handler>(cycle: *mut ngx_cycle_t) -> ngx_int_t {
+    // SAFETY: it is that configuration still, or, at the start, one without files.
+    unsafe { flush_all(ngx_cycle.cast_const()) };
     // SAFETY: nginx gives a live cycle.
     if let Some(cycle) = unsafe { Cycle::from_raw(cycle) } {
         M::started(&cycle);
     }
     NGX_OK as ngx_int_t
+}
+
+/// `exit_process` of ngx_module_t: what nginx itself has to be flushed it has flushed before.
+unsafe extern "C" fn exit_process<M: Handler>(cycle: *mut ngx_cycle_t) {
+    Record::finish_all();
+    // SAFETY: nginx gives a live cycle.
+    unsafe {
+        if let Some(cycle) = Cycle::from_raw(cycle) {
+            M::exiting(&cycle);
+        }
+        flush_all(cycle);
+    }
 }
 
 /// `set` of ngx_command_t.

@@ -54,6 +54,13 @@ impl Text {
         self
     }
 
+    /// What is behind its first bytes, if it begins with these.
+    pub fn behind(mut self, prefix: &[u8]) -> Option<Self> {
+        self.raw.len = self.as_bytes().strip_prefix(prefix)?.len();
+        self.raw.data = self.raw.data.wrapping_add(prefix.len());
+        Some(self)
+    }
+
     /// The bytes.
     #[inline]
     pub const fn as_bytes(&self) -> &[u8] {

@@ -1,8 +1,12 @@
 //! What nginx waits for with a client, and for how long.
 
-use nginx_sys::{NGX_ETIMEDOUT, ngx_add_timer, ngx_current_msec, ngx_del_timer, ngx_msec_t};
+use nginx_sys::{
+    NGX_ETIMEDOUT, ngx_add_timer, ngx_connection_t, ngx_current_msec, ngx_del_timer, ngx_msec_t,
+};
 
+use crate::client::Client;
 use crate::connection::Connection;
+use crate::record::End;
 use crate::registered::Registered;
 
 impl<M: Registered> Connection<'_, M> {
@@ -15,7 +19,7 @@ impl<M: Registered> Connection<'_, M> {
     /// login is over, a worker that shuts down has waited for long enough
     /// (worker_shutdown_timeout), or there is no connection left for another session
     /// (worker_connections).
-    pub(crate) fn over(&self) -> bool {
+    pub(crate) fn over(&mut self) -> bool {
         // SAFETY: the invariant.
         unsafe {
             if (*self.read()).timedout() != 0 {
@@ -26,8 +30,10 @@ impl<M: Registered> Connection<'_, M> {
                 // ngx_shutdown_timer_handler() sets this flag as well.
                 if (*self.as_ptr()).error() != 0 {
                     self.error_log().info(0, c"shutdown timeout");
+                    self.note_end(End::Shutdown);
                 } else {
                     self.make_room();
+                    self.note_end(End::Limit);
                 }
                 return true;
             }
@@ -48,8 +54,9 @@ impl<M: Registered> Connection<'_, M> {
         }
     }
 
-    pub(crate) fn note_timeout(&self) {
+    pub(crate) fn note_timeout(&mut self) {
         self.error_log().info(NGX_ETIMEDOUT as _, c"client timed out");
+        self.note_end(End::Timeout);
         // SAFETY: the invariant.
         unsafe { (*self.as_ptr()).set_timedout(1) };
     }
@@ -61,12 +68,16 @@ impl<M: Registered> Connection<'_, M> {
         unsafe { ngx_add_timer(self.read(), self.time_left()) };
     }
 
-    pub(crate) fn time_left(&self) -> ngx_msec_t {
-        // SAFETY: the invariant; nginx writes its time between two events.
-        unsafe {
-            let elapsed = ngx_current_msec.wrapping_sub((*self.as_ptr()).start_time);
-            (*self.core_conf()).timeout.saturating_sub(elapsed)
-        }
+    /// How many milliseconds that is.
+    pub fn time_left(&self) -> ngx_msec_t {
+        // SAFETY: the invariant.
+        unsafe { (*self.core_conf()).timeout.saturating_sub(self.elapsed()) }
+    }
+
+    /// For how many milliseconds there has been the connection.
+    pub(crate) fn elapsed(&self) -> ngx_msec_t {
+        // SAFETY: the invariant.
+        elapsed(unsafe { &*self.as_ptr() })
     }
 
     /// No longer closes a client that does not take output in time: there is none.
@@ -79,4 +90,10 @@ impl<M: Registered> Connection<'_, M> {
             }
         }
     }
+}
+
+/// For how many milliseconds there has been a connection.
+pub(crate) fn elapsed(connection: &ngx_connection_t) -> ngx_msec_t {
+    // SAFETY: nginx writes its time between two events.
+    unsafe { ngx_current_msec.wrapping_sub(connection.start_time) }
 }

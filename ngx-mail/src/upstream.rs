@@ -5,8 +5,8 @@ use core::ptr::{self, NonNull};
 
 use nginx_sys::{
     ERR_clear_error, SSL, SSL_RECEIVED_SHUTDOWN, SSL_SENT_SHUTDOWN, SSL_free, SSL_set_shutdown,
-    SSL_shutdown, ngx_addr_t, ngx_close_connection, ngx_connection_t, ngx_event_handler_pt,
-    ngx_recv_pt, ngx_send_pt,
+    SSL_shutdown, ngx_addr_t, ngx_atomic_uint_t, ngx_close_connection, ngx_connection_t,
+    ngx_event_handler_pt, ngx_recv_pt, ngx_send_pt,
 };
 
 use crate::heap::Bytes;
@@ -42,6 +42,8 @@ pub(crate) struct Upstream {
     pub line: Option<Bytes>,
     /// Whether nginx has failed, and closed the connection.
     pub failed: bool,
+    /// That of the connection while nginx relays.
+    pub number: ngx_atomic_uint_t,
 }
 
 /// What a connection is for.
@@ -83,6 +85,7 @@ impl Upstream {
             dispensable: false,
             line: None,
             failed: false,
+            number: 0,
         }
     }
 

@@ -210,6 +210,15 @@ pub fn without_trailing_spaces(argument: &mut [u8]) -> &mut [u8] {
     rest
 }
 
+/// Whether bytes of a client end with the line QUIT (RFC 1939, section 6): it is about to go.
+pub fn ends_with_quit(bytes: &[u8]) -> bool {
+    let Some(bytes) = bytes.strip_suffix(b"\n") else { return false };
+    let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
+    let line = bytes.rsplit(|&byte| byte == b'\n').next().unwrap_or_default();
+
+    matches!(Keyword::first(line), Some((Keyword::Quit, _)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -346,5 +355,15 @@ mod tests {
     fn leading_spaces_go() {
         assert_eq!(without_leading_spaces(&mut b"  a b ".to_vec()), b"a b ");
         assert_eq!(without_leading_spaces(&mut b"   ".to_vec()), b"");
+    }
+
+    #[test]
+    fn the_last_line_tells_that_a_client_goes() {
+        for bytes in [&b"QUIT\r\n"[..], b"quit\n", b"QUIT \r\n", b"DELE 1\r\nQuit\r\n"] {
+            assert!(ends_with_quit(bytes), "{bytes:?}");
+        }
+        for bytes in [&b""[..], b"\n", b"QUIT", b"XQUIT\r\n", b"QUITS\r\n", b"QUIT\r\nSTAT\r\n"] {
+            assert!(!ends_with_quit(bytes), "{bytes:?}");
+        }
     }
 }

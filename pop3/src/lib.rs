@@ -30,6 +30,7 @@ pub mod server;
 pub mod session;
 
 pub use capability::{Capabilities, StartTls};
+pub use command::ends_with_quit;
 pub use credentials::{Credentials, Login, Method, Secret};
 pub use refusal::Refusal;
 pub use response_code::ResponseCode;

@@ -26,6 +26,14 @@ pub const CHALLENGE_PREFIX: &[u8] = b"+ ";
 /// The end of a line.
 pub const CRLF: &[u8] = b"\r\n";
 
+/// To a client whose address has as many sessions as it may, in place of a greeting.
+pub const TOO_MANY_SESSIONS: &[u8] = b"-ERR [SYS/TEMP] too many connections from your address\r\n";
+
+/// To a login that cannot be checked in the time of the session, as too many of the address
+/// have failed.
+pub const TOO_MANY_LOGINS: &[u8] =
+    b"-ERR [SYS/TEMP] too many failed logins from your address, try again later\r\n";
+
 /// The reply to a login where no backend can be logged in at (RFC 3206, section 4).
 pub const UNAVAILABLE: &[u8] = b"-ERR [SYS/TEMP] mail server is not available\r\n";
 

@@ -73,7 +73,7 @@ fn text(bytes: &Bytes) -> String {
 fn line(next: Next) -> String {
     match next {
         Next::Relay(line) => text(&line),
-        Next::Refuse(Refusal { challenge, reply, last: false }) => {
+        Next::Refuse(Refusal { challenge, reply, last: false, .. }) => {
             [challenge.as_ref().map(text).unwrap_or_default(), text(&reply)].concat()
         }
         _ => "no line".into(),

@@ -26,6 +26,20 @@ fn send_greeting(client: impl Client, conf: &ServerConf, state: &mut State) -> R
     Ok(server.next())
 }
 
+/// Tells a client that its address has too many sessions.
+pub fn turn_away(client: impl Client, conf: &ServerConf, state: &mut State) -> Next {
+    send_off(client, conf, state).unwrap_or_else(Next::from)
+}
+
+fn send_off(client: impl Client, conf: &ServerConf, state: &mut State) -> Result<Next, Fault> {
+    let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
+    let (_, memory) = lease.memory(None)?;
+    let mut server = Server::new(client, conf, &mut state.kept, memory);
+    server.turn_away()?;
+
+    Ok(server.next())
+}
+
 /// Has the next event begin anew, after a TLS handshake or a login that failed: that
 /// one is taken back then ([`take_up`]), as the mail core is not done with the session
 /// yet, and it may have to be closed.

@@ -7,6 +7,7 @@ use ngx_mail::attempt::Attempt;
 use ngx_mail::client::Client;
 use ngx_mail::error::{Fault, NoMemory};
 use ngx_mail::heap::Bytes;
+use ngx_mail::record::End;
 use ngx_mail::scratch::OUTPUT;
 use pop3::{Credentials, Login, Method, Policy, Refused, reply, sasl};
 
@@ -52,6 +53,18 @@ impl<'s, C: Client> Server<'s, C> {
         } else {
             self.output.push(reply::GREETING);
         }
+        self.send_first()
+    }
+
+    /// Turns the client away in place of a greeting.
+    pub fn turn_away(&mut self) -> Result<(), Fault> {
+        self.output.push(reply::TOO_MANY_SESSIONS);
+        self.client.note_end(End::Limit);
+        self.next = Next::Close;
+        self.send_first()
+    }
+
+    fn send_first(&mut self) -> Result<(), Fault> {
         // Of TLS, session tickets have gone before. Nothing else has.
         if self.client.tls() {
             self.client.send_without_delay()?;
@@ -85,6 +98,7 @@ impl<'s, C: Client> Server<'s, C> {
             self.client.log(c"client failed to log in too often", None);
         }
         if too_often || over {
+            self.client.note_end(End::Limit);
             self.next = Next::Close;
         }
     }
@@ -200,6 +214,7 @@ impl<'s, C: Client> Server<'s, C> {
         let attempt = Attempt::new(name, credentials.secret.expose());
         let attempt = self.client.logged(attempt)?;
         self.client.show_attempt(attempt);
+        self.client.note_attempt(credentials.method.name());
 
         Ok(())
     }
@@ -260,6 +275,7 @@ impl<C: Client> pop3::Server for Server<'_, C> {
             if !refused.reason.is_final() {
                 self.client.log(c"client sent too many invalid commands", None);
             }
+            self.client.note_end(End::Limit);
             self.next = Next::Close;
         }
     }

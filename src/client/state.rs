@@ -4,6 +4,7 @@ use ngx_mail::error::Fault;
 use ngx_mail::heap::{Boxed, Bytes};
 use pop3::Method;
 
+use crate::limits::Counted;
 use crate::refusal::Refusal;
 use crate::{auth, backend};
 
@@ -15,6 +16,8 @@ pub struct State {
     pub pop3: pop3::Session,
     /// What goes with it.
     pub kept: Kept,
+    /// The session, if those of its address are counted.
+    pub counted: Option<Boxed<Counted>>,
 }
 
 /// What the dialogue has left behind. A login that was begun, an attempt and unsent
@@ -56,6 +59,8 @@ impl Kept {
 pub enum Stage {
     /// Nobody knows of it yet.
     Begun,
+    /// It waits, as others of its address have failed.
+    Delayed,
     /// The auth server is asked.
     Asking(auth::state::State),
     /// It is asked again later.

@@ -5,6 +5,7 @@
 pub mod fake;
 mod logins;
 mod memory;
+mod notes;
 mod output;
 
 use fake::{Fake, play};

@@ -8,10 +8,11 @@ use ngx_mail::error::NoMemory;
 use ngx_mail::heap::Bytes;
 use ngx_mail::login::Event;
 use ngx_mail::resolve::Told;
-use pop3::{Method, reply};
+use pop3::{OAuth, reply};
 
 use super::at_backend;
 use super::failure::{Login, fail, refuse, refuse_credentials};
+use super::limited;
 use crate::auth::dialogue::{self, End, Next, Outcome, Route};
 use crate::auth::{request, state};
 use crate::client::state::Stage;
@@ -88,6 +89,10 @@ pub fn go_on(mut login: Login<'_>, auth: &Auth, event: Event) {
 
 /// Does what the auth server has said.
 fn answered(mut login: Login<'_>, auth: &Auth, outcome: Outcome, end: End) {
+    if let Outcome::Refused(refusal, _) = &outcome {
+        let (_, connection, _) = login.parts();
+        limited::refused(&connection, refusal);
+    }
     match outcome {
         Outcome::Route(route) => follow(login, auth, &route, end),
         Outcome::Later(seconds) => {
@@ -111,7 +116,7 @@ fn follow(mut login: Login<'_>, auth: &Auth, route: &Route, end: End) {
     let resolver = login.has_resolver();
     let (server, _, state) = login.parts();
     let method = state.kept.login.as_ref().map(|login| login.method);
-    let proven = matches!(method, Some(Method::Plain | Method::Xoauth2 | Method::Oauthbearer));
+    let proven = method.is_some_and(|method| method.is_in_clear() || OAuth::of(method).is_some());
     let unfit = if told == Told::Name && !is_host_name(route.server.as_slice()) {
         Some((c"sent invalid server address", route.server.as_slice()))
     } else if told == Told::Name && !resolver {

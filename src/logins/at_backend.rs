@@ -11,6 +11,7 @@ use ngx_mail::tls::Tls;
 use pop3::reply;
 
 use super::failure::{Login, fail, refuse, refuse_credentials};
+use super::limited;
 use crate::backend::dialogue::{self, Next};
 use crate::backend::route::{Route, credentials, options};
 use crate::backend::state::State;
@@ -137,7 +138,10 @@ fn take_step(mut login: Login<'_>, event: Event) {
             None => fail(login),
         },
         Next::Relay(line) => relay(login, line),
-        Next::Refuse(refusal) => refuse_credentials(login, refusal),
+        Next::Refuse(refusal) => {
+            limited::refused(&connection, &refusal);
+            refuse_credentials(login, refusal);
+        }
         Next::Fail => next_backend(login),
         Next::NoMemory => fail(login),
     }
@@ -158,6 +162,7 @@ fn relay(mut login: Login<'_>, line: Bytes) {
     let (_, connection, state) = login.parts();
     state.kept.login = None;
     state.kept.challenge = None;
+    limited::succeeded(&connection);
     let fits = line.as_slice().len() <= room;
     let line = if fits { Ok(line) } else { connection.copy(reply::OK) };
     match line {

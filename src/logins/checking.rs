@@ -13,9 +13,12 @@ use user_file::{Password, Text};
 
 use super::at_backend;
 use super::failure::{Login, fail, refuse_credentials};
+use super::limited;
 use crate::conf::users::{UserFile, Users};
 use crate::gather::gather;
+use crate::module::Pop3;
 use crate::refusal::{By, Refusal, Refused};
+use crate::users::certified::{Certified, Nobody};
 use crate::users::{Presented, Verdict, check};
 
 /// The longest password in bytes that crypt is given: it takes longer for longer ones, and
@@ -55,7 +58,7 @@ fn decide(login: &mut Login<'_>, file: &UserFile) -> Result<Option<Destination>,
             Err(Nobody::NoMemory) => return Err(NoMemory),
             Err(reason) => {
                 if reason == Nobody::Several {
-                    connection.log_words(SEVERAL, b"");
+                    connection.log(SEVERAL, None);
                 }
                 return Ok(None);
             }
@@ -142,7 +145,10 @@ fn refuse(mut login: Login<'_>) {
     let code = ResponseCode::Auth;
     let refused = Refused { by: By::File, method, code, words: b"", challenge: None };
     match Refusal::new(&connection, &refused, |put| code.write(b"", put)) {
-        Ok(refusal) => refuse_credentials(login, refusal),
+        Ok(refusal) => {
+            limited::refused(&connection, &refusal);
+            refuse_credentials(login, refusal);
+        }
         Err(NoMemory) => fail(login),
     }
 }

@@ -1,9 +1,12 @@
 //! How a login ends without success.
 
+use ngx_mail::client::Client;
 use ngx_mail::connection::Connection;
 use ngx_mail::login;
+use ngx_mail::record::End;
 use ngx_mail::session::Session;
 
+use super::limited;
 use crate::client::dialogue;
 use crate::client::state::{self, Next};
 use crate::module::Pop3;
@@ -20,8 +23,12 @@ pub fn resume(mut session: Session<'_, Pop3>) {
     session.read_soon();
 }
 
-/// Tells the client of something that is wrong on our side, and goes on with it.
-pub fn refuse(login: Login<'_>, reply: &[u8]) {
+/// Tells the client of something that is wrong on our side, and goes on with it; or that
+/// its time is over, which it may have waited for.
+pub fn refuse(mut login: Login<'_>, reply: &[u8]) {
+    if !login.parts().1.has_time() {
+        limited::unanswered(&mut login);
+    }
     leave(login, |connection, state| {
         let conf = connection.conf();
         dialogue::refuse(connection, conf, state, reply, false)
@@ -52,7 +59,10 @@ fn leave(login: Login<'_>, tell: impl FnOnce(Connection<'_, Pop3>, &mut state::S
         Next::Read => resume(session),
         Next::Send => session.wait_until_sent(),
         Next::Fail => session.internal_error(),
-        _ => session.close(),
+        _ => {
+            session.connection().note_end(End::Client);
+            session.close();
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use ngx_mail::endpoint::{Endpoint, Short};
 use ngx_mail::error::{Fault, NoMemory};
 use ngx_mail::heap::{Boxed, Bytes};
 use ngx_mail::log::Refused;
+use ngx_mail::record::End;
 use pop3::{Method, Methods, Policy, StartTls};
 
 use crate::client::dialogue;
@@ -54,6 +55,8 @@ pub struct Fake {
     pub time_over: bool,
     pub challenges: Cell<u32>,
     pub logged: RefCell<Vec<String>>,
+    pub methods: Vec<&'static CStr>,
+    pub end: Option<End>,
     /// How many allocations succeed.
     pub memory: Cell<usize>,
 }
@@ -91,6 +94,8 @@ impl Default for Fake {
             time_over: false,
             challenges: Cell::new(0),
             logged: RefCell::default(),
+            methods: Vec::new(),
+            end: None,
             memory: Cell::new(usize::MAX),
         }
     }
@@ -116,6 +121,10 @@ impl Fake {
 
     pub fn greet(&mut self) -> Next {
         self.with(|fake, conf, state| dialogue::greet(fake, conf, state))
+    }
+
+    pub fn turn_away(&mut self) -> Next {
+        self.with(|fake, conf, state| dialogue::turn_away(fake, conf, state))
     }
 
     pub fn read(&mut self) -> Next {
@@ -156,7 +165,7 @@ impl Fake {
     pub fn challenge(&mut self, challenge: &[u8], reply: &[u8], last: bool) -> Next {
         let challenge = Bytes::copy_of(challenge).unwrap();
         let reply = Bytes::copy_of(reply).unwrap();
-        let refusal = Refusal { challenge: None, reply, last };
+        let refusal = Refusal { challenge: None, reply, credentials: true, last };
         let login = Login { method: Method::Xoauth2, stage: Stage::Begun };
         self.state.kept.login = Some(Boxed::new(login).unwrap());
         self.with(|fake, conf, state| dialogue::challenge(fake, conf, state, &challenge, refusal))
@@ -332,6 +341,14 @@ impl Client for &mut Fake {
         let (method, by) = (refused.method.to_str().unwrap(), refused.by.to_str().unwrap());
         let what = if refused.credentials { "failed" } else { "refused" };
         self.logged.borrow_mut().push(format!("{what} {method} by {by}: {words}"));
+    }
+
+    fn note_attempt(&mut self, method: &'static CStr) {
+        self.methods.push(method);
+    }
+
+    fn note_end(&mut self, end: End) {
+        self.end.get_or_insert(end);
     }
 
     fn debug(&self, _text: &CStr, _bytes: &[u8]) {}
