@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Iterator
 
 from load import Load
-from nginx import FEW, Peers, Side, Worker, make_certificate, started
+from nginx import Peers, Setting, Side, Worker, make_certificate, started
 
 
 class Bench:
@@ -22,8 +22,8 @@ class Bench:
 
     @contextlib.contextmanager
     def worker(self, side: Side, folder: Path | None = None, *tool: str,
-               users: int = FEW) -> Iterator[Worker]:
-        with started(side, folder or self.new_folder(), self.peers, users, list(tool)) as worker:
+               setting: Setting = Setting()) -> Iterator[Worker]:
+        with started(side, folder or self.new_folder(), self.peers, setting, list(tool)) as worker:
             yield worker
 
     @contextlib.contextmanager

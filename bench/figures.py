@@ -10,7 +10,7 @@ from bench import Bench
 from counting import bytes_a_read, instructions, system_calls
 from load import Failed, Work, commands, logins
 from memory import Soaked, per_command, per_connection, per_session, soaked
-from nginx import FEW, Side
+from nginx import Setting, Side
 
 Measure = Callable[[Bench, Side], float]
 
@@ -30,7 +30,11 @@ PASSED, REUSING, SHAKING = (logins('user-pass', port) for port in ('passed', 're
 TLS_LOGINS = 500
 # Where a file says who may log in; and how many are in a large one.
 FILED = logins('user-pass', 'filed')
-MANY = 100_000
+CROWDED = Setting(users=100_000)
+# With a session log and limits; and sixteen clients at a time, of four workers.
+WATCHED = logins('user-pass', 'watched')
+SIXTEEN = [logins('user-pass', port, 16) for port in ('watched', 'passed')]
+FOUR = Setting(workers=4)
 
 
 class Goal(NamedTuple):
@@ -91,11 +95,11 @@ def speed(work: Work, least: int) -> Measure:
     return measure
 
 
-def cpu(work: Work, count: int, users: int = FEW) -> Measure:
+def cpu(work: Work, count: int, setting: Setting = Setting()) -> Measure:
     """Microseconds of the worker's processor time for each piece of work."""
     def measure(bench: Bench, side: Side) -> float:
         some = bench.scaled(count)
-        with bench.worker(side, users=users) as worker:
+        with bench.worker(side, setting=setting) as worker:
             bench.load.run(worker, work, some // 10)
             before = worker.cpu()
             bench.load.run(worker, work, some)
@@ -117,6 +121,10 @@ def ours(measure: Measure) -> Measure:
     return measured
 
 
+def difference(one: Measure, other: Measure) -> Measure:
+    return lambda bench, side: one(bench, side) - other(bench, side)
+
+
 def quotient(one: Measure, other: Measure) -> Measure:
     return lambda bench, side: one(bench, side) / other(bench, side)
 
@@ -128,8 +136,8 @@ reused = quotient(cpu(REUSING, TLS_LOGINS), cpu(SHAKING, TLS_LOGINS))
 def users_memory(bench: Bench, side: Side) -> float:
     """Kilobytes that many users take more than few."""
     taken = []
-    for users in (FEW, MANY):
-        with bench.worker(side, users=users) as worker:
+    for setting in (Setting(), CROWDED):
+        with bench.worker(side, setting=setting) as worker:
             taken.append(worker.memory())
     return (taken[1] - taken[0]) / 1024
 
@@ -209,12 +217,21 @@ USERS = [
     Figure('CPU per login, file of users / pop3_proxy_pass', '', at_most(1.05),
            ours(quotient(cpu(FILED, 1000), cpu(PASSED, 1000))), timed=True),
     Figure('CPU per login, 100,000 users / 10', '', at_most(1.05),
-           ours(quotient(cpu(FILED, 1000, MANY), cpu(FILED, 1000))), timed=True),
+           ours(quotient(cpu(FILED, 1000, CROWDED), cpu(FILED, 1000))), timed=True),
     Figure('System calls per login, file of users', '', at_most(32, slack=0.5), calls(FILED, 20, 400)),
     *(Figure(f'CPU per login, {name}, file of users', 'µs', ratio(0.75),
              cpu(logins(method, 'digest'), 1000), timed=True)
       for name, method in (('APOP', 'apop'), ('CRAM-MD5', 'cram-md5'))),
     Figure('Memory of 100,000 users', 'KB', NONE, ours(users_memory)),
+]
+
+WATCH = [
+    Figure('CPU that session log and limits add to a login', 'µs', at_most(3),
+           ours(difference(cpu(WATCHED, 2000), cpu(PASSED, 2000))), timed=True),
+    Figure('System calls that they add', '', at_most(0, slack=0.5),
+           ours(difference(calls(WATCHED, 20, 400), calls(PASSED, 20, 400)))),
+    Figure('CPU per login of four workers, with log and limits / without', '', at_most(1.05),
+           ours(quotient(*(cpu(work, 2000, FOUR) for work in SIXTEEN))), timed=True),
 ]
 
 FIGURES = [
@@ -249,5 +266,6 @@ FIGURES = [
     *KEPT_CONNECTIONS,
     *BACKEND,
     *USERS,
+    *WATCH,
     Figure('Size of the stripped module', 'KB', at_most(96), size),
 ]

@@ -32,9 +32,10 @@ def commands(*lines: str, batch: int = 1, options: tuple[str, ...] = ()) -> Work
     return Work(('commands', *each, '--batch', str(batch), *options))
 
 
-def logins(method: str, port: str | None = None) -> Work:
+def logins(method: str, port: str | None = None, clients: int = 1) -> Work:
+    """Logins by a method, and by so many clients at a time."""
     usual = 'challenge' if method in ('apop', 'cram-md5') else 'plain'
-    return Work(('logins', '--method', method, '--clients', '1'), port or usual)
+    return Work(('logins', '--method', method, '--clients', str(clients)), port or usual)
 
 
 class Load:

@@ -17,7 +17,7 @@ class Trouble(Exception):
 CONF = '''
 {load_module}
 daemon off;
-master_process off;
+{processes}
 pid nginx.pid;
 error_log error.log error;
 events {{
@@ -29,6 +29,7 @@ mail {{
     timeout 600s;
     max_errors 100000000;
     {max_commands}
+    {zone}
     server {{
         listen 127.0.0.1:{plain};
         protocol pop3;
@@ -69,6 +70,12 @@ mail {{
         {user_file}
     }}
     server {{
+        listen 127.0.0.1:{watched};
+        protocol pop3;
+        {to_backend}
+        {watch}
+    }}
+    server {{
         listen 127.0.0.1:{reusing};
         protocol pop3;
         {to_tls}
@@ -88,11 +95,19 @@ TO_TLS = '''
         pop3_proxy_ssl_trusted_certificate ../localhost.pem;
 '''
 
+# A session log, and limits that nobody reaches.
+WATCH = '''
+        pop3_log sessions.log buffer=64k;
+        pop3_limit_conn 100000;
+        pop3_login_delay 30s;
+'''
+
 # A server's port each: as it is, with a challenge in its greeting, in TLS; and with
 # this module, to keep connections to the auth server, and to do without it, in plain,
-# with a file of users, with that and a challenge, and in TLS with sessions that are used
-# again and without.
-PORTS = ('plain', 'challenge', 'tls', 'kept', 'passed', 'filed', 'digest', 'reusing', 'shaking')
+# with a file of users, with that and a challenge, with a session log and limits, and in
+# TLS with sessions that are used again and without.
+PORTS = ('plain', 'challenge', 'tls', 'kept', 'passed', 'filed', 'digest', 'watched', 'reusing',
+         'shaking')
 
 # The users of the file, if it has few.
 FEW = 10
@@ -113,15 +128,26 @@ class Side(NamedTuple):
     module: Path | None
 
 
+class Setting(NamedTuple):
+    """What a worker is started with, beside its side."""
+    # How many users the file has.
+    users: int = FEW
+    # How many workers there are; one is alone, without a master.
+    workers: int = 1
+
+
 class Worker(NamedTuple):
-    """A running worker."""
+    """A running worker, or more with their master."""
     process: subprocess.Popen
     folder: Path
     ports: dict[str, int]
 
     def cpu(self) -> float:
         """Seconds that it has been running on a processor."""
-        return int(Path(f'/proc/{self.process.pid}/schedstat').read_text().split()[0]) / 1e9
+        pid = self.process.pid
+        children = Path(f'/proc/{pid}/task/{pid}/children').read_text().split()
+        times = (Path(f'/proc/{process}/schedstat').read_text().split()[0] for process in (pid, *children))
+        return sum(map(int, times)) / 1e9
 
     def memory(self) -> int:
         """Its proportional set size in bytes, without the files that it maps: what
@@ -170,7 +196,7 @@ def wait_for(port: int, process: subprocess.Popen, folder: Path) -> None:
     raise Trouble(f'nginx does not start:\n{said}')
 
 
-def configuration(side: Side, peers: Peers, ports: dict[str, int], users: str) -> str:
+def configuration(side: Side, peers: Peers, ports: dict[str, int], users: str, workers: int) -> str:
     def ours(text: str) -> str:
         return text if side.module else ''
 
@@ -179,14 +205,16 @@ def configuration(side: Side, peers: Peers, ports: dict[str, int], users: str) -
         load_module=ours(f'load_module {side.module};'), max_commands=ours('pop3_max_commands 100000000;'),
         keepalive=ours('pop3_auth_http_keepalive 8;'),
         to_backend=ours(f'pop3_proxy_pass 127.0.0.1:{peers.backend};'), to_tls=ours(tls),
-        user_file=ours(f'pop3_auth_user_file {users};'),
+        user_file=ours(f'pop3_auth_user_file {users};'), watch=ours(WATCH),
+        zone=ours('pop3_limit_zone 1m;'),
+        processes='master_process off;' if workers == 1 else f'worker_processes {workers};',
         no_reuse=ours('pop3_proxy_ssl_session_reuse off;'), peers=peers, **ports)
 
 
-def start(side: Side, folder: Path, peers: Peers, users: int, tool: list[str]) -> Worker:
+def start(side: Side, folder: Path, peers: Peers, setting: Setting, tool: list[str]) -> Worker:
     ports = dict(zip(PORTS, free_ports(len(PORTS))))
-    file = make_users(folder.parent, users)
-    (folder / 'nginx.conf').write_text(configuration(side, peers, ports, file))
+    file = make_users(folder.parent, setting.users)
+    (folder / 'nginx.conf').write_text(configuration(side, peers, ports, file, setting.workers))
     command = [*tool, str(side.nginx), '-p', f'{folder}/', '-c', 'nginx.conf', '-e', 'error.log']
     with (folder / 'stderr').open('w') as stderr:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -200,16 +228,16 @@ def start(side: Side, folder: Path, peers: Peers, users: int, tool: list[str]) -
 
 
 @contextlib.contextmanager
-def started(side: Side, folder: Path, peers: Peers, users: int, tool: list[str]) -> Iterator[Worker]:
+def started(side: Side, folder: Path, peers: Peers, setting: Setting, tool: list[str]) -> Iterator[Worker]:
     """Runs a worker, under a tool such as strace if one is given."""
     folder.mkdir()
     try:
-        worker = start(side, folder, peers, users, tool)
+        worker = start(side, folder, peers, setting, tool)
     except Trouble as trouble:
         # A port that was free may be somebody's by then.
         if 'Address already in use' not in str(trouble):
             raise
-        worker = start(side, folder, peers, users, tool)
+        worker = start(side, folder, peers, setting, tool)
     try:
         yield worker
     finally:
