@@ -4,10 +4,10 @@ use core::ffi::{CStr, c_int, c_long};
 use core::{ptr, slice};
 
 use nginx_sys::{
-    ASN1_STRING_to_UTF8, CRYPTO_free, NID_commonName, OPENSSL_sk_num, OPENSSL_sk_value,
-    SSL_SESSION_get0_peer, SSL_get_session, SSL_get_verify_result, X509, X509_NAME_ENTRY_get_data,
-    X509_NAME_get_entry, X509_NAME_get_index_by_NID, X509_V_OK, X509_email_free,
-    X509_get_subject_name, X509_get1_email,
+    ASN1_STRING_to_UTF8, CRYPTO_free, ERR_clear_error, NID_commonName, OPENSSL_sk_num,
+    OPENSSL_sk_value, SSL_SESSION_get0_peer, SSL_get_session, SSL_get_verify_result, X509,
+    X509_NAME_ENTRY_get_data, X509_NAME_get_entry, X509_NAME_get_index_by_NID, X509_V_OK,
+    X509_email_free, X509_get_subject_name, X509_get1_email,
 };
 
 use crate::client::Client as _;
@@ -45,6 +45,9 @@ impl<M: Registered> Connection<'_, M> {
             if !certificate.is_null() {
                 mail_names(certificate, |name| take(Name::Mail(name)));
                 common_name(certificate, |name| take(Name::Common(name)));
+                // nginx would take what is left of a name that is none for an error of its
+                // next call.
+                ERR_clear_error();
             }
         }
     }
