@@ -17,9 +17,9 @@ use crate::error::NoMemory;
 use crate::list::for_each;
 use crate::text::Text;
 
-/// How lines are gathered before they are written.
+/// How lines are buffered before they are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Gathering {
+pub struct Buffering {
     /// How many bytes of them.
     pub size: usize,
     /// For how many milliseconds at most, if it is not until that is full, or the process
@@ -185,7 +185,7 @@ unsafe extern "C" fn flush_event(event: *mut ngx_event_t) {
     unsafe { flush_file((*event).data.cast(), ptr::null_mut()) };
 }
 
-/// Writes what the files of a configuration have gathered.
+/// Writes what the files of a configuration have buffered.
 ///
 /// # Safety
 ///
@@ -197,7 +197,7 @@ pub(crate) unsafe fn flush_all(cycle: *const ngx_cycle_t) {
 
 impl Conf<'_> {
     /// Opens a file for lines (ngx_conf_open_file()): one that does not begin with `/` is
-    /// from nginx's own folder. All who open it gather lines alike.
+    /// from nginx's own folder. All who open it buffer lines alike.
     ///
     /// # Errors
     ///
@@ -205,14 +205,14 @@ impl Conf<'_> {
     pub fn log_file(
         &mut self,
         path: Text,
-        gathering: Option<Gathering>,
+        buffering: Option<Buffering>,
         place: &CStr,
     ) -> Result<LogFile, Refused> {
         let mut name = path.as_raw();
         // SAFETY: the configuration is live, and the text ends with a NUL.
         let raw = unsafe { ngx_conf_open_file((*self.as_ptr()).cycle, &raw mut name) };
         let file = LogFile { raw: NonNull::new(raw).ok_or(NoMemory)?, alert: self.alert()? };
-        let Some(Gathering { size, flush }) = gathering else { return Ok(file) };
+        let Some(Buffering { size, flush }) = buffering else { return Ok(file) };
         let flush = flush.unwrap_or(0);
 
         // SAFETY: the file is live, and so is its buffer.

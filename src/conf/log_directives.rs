@@ -4,7 +4,7 @@ use core::ffi::CStr;
 
 use log_format::Escape;
 use ngx_mail::conf::{Conf, Context, Directive, Refused, Values, parse_size, parse_time};
-use ngx_mail::log_file::Gathering;
+use ngx_mail::log_file::Buffering;
 use ngx_mail::text::Text;
 
 use super::ServerConf;
@@ -33,9 +33,9 @@ impl Directive for Log {
             return Err(cf.refuse_value(c"empty value", b"", c"a path, \"syslog:...\" or \"off\""));
         }
 
-        let (format, gathering) = parameters(cf)?;
+        let (format, buffering) = parameters(cf)?;
         let sink = if path.as_bytes().starts_with(b"syslog:") {
-            if gathering.is_some() {
+            if buffering.is_some() {
                 return Err(Refused::Because(
                     c"cannot buffer lines for syslog: remove \"buffer=\"",
                 ));
@@ -44,7 +44,7 @@ impl Directive for Log {
         } else {
             Sink::File(cf.log_file(
                 path,
-                gathering,
+                buffering,
                 c"in the \"pop3_log\" directive has another buffer already: give it the same \
                   \"buffer=\" and \"flush=\" everywhere, with mail{} before http{} and stream{}",
             )?)
@@ -65,7 +65,7 @@ impl Directive for Log {
 }
 
 /// What stands behind the path.
-fn parameters(cf: &mut Conf<'_>) -> Result<(Option<Text>, Option<Gathering>), Refused> {
+fn parameters(cf: &mut Conf<'_>) -> Result<(Option<Text>, Option<Buffering>), Refused> {
     let (mut format, mut size, mut flush) = (None, None, None);
     let mut index = 1_usize;
     while let Some(value) = cf.value(index) {
@@ -90,7 +90,7 @@ fn parameters(cf: &mut Conf<'_>) -> Result<(Option<Text>, Option<Gathering>), Re
         index = index.saturating_add(1);
     }
     match (size, flush) {
-        (Some(size), flush) => Ok((format, Some(Gathering { size, flush }))),
+        (Some(size), flush) => Ok((format, Some(Buffering { size, flush }))),
         (None, None) => Ok((format, None)),
         (None, Some(_)) => {
             Err(Refused::Because(c"has \"flush=\", but nothing to be flushed: add \"buffer=size\""))
