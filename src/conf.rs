@@ -13,6 +13,8 @@ pub mod log;
 #[cfg(not(test))]
 pub mod log_directives;
 #[cfg(not(test))]
+mod once;
+#[cfg(not(test))]
 pub mod proxy;
 pub mod users;
 

@@ -5,13 +5,13 @@ use core::ffi::CStr;
 use ngx_mail::conf::{
     Conf, Context, Directive, Refused, Values, parse_number, parse_size, parse_time,
 };
+use ngx_mail::shared::Shared;
 use ngx_mail::text::Text;
 use ngx_mail::zone;
 
 use super::ServerConf;
+use super::once::set;
 use crate::limits::Zone;
-
-const DUPLICATE: Refused = Refused::Because(c"is duplicate");
 
 /// `pop3_limit_zone size;`
 pub struct LimitZone;
@@ -24,21 +24,7 @@ impl Directive for LimitZone {
     const CONTEXT: Context = Context::Mail;
 
     fn set(cf: &mut Conf<'_>, conf: &mut ServerConf) -> Result<(), Refused> {
-        if conf.limit_settings.zone.is_some() {
-            return Err(DUPLICATE);
-        }
-        let value = cf.value(0).unwrap_or(Text::EMPTY);
-        let Some(size) = parse_size(value).filter(|&size| size >= zone::least()) else {
-            return Err(cf.refuse_value(
-                c"invalid size",
-                value.as_bytes(),
-                c"32k or more, such as \"1m\" for some 9000 addresses",
-            ));
-        };
-        let zone = Zone::new(cf, size)?;
-        conf.limit_settings.zone = Some(cf.share(zone)?);
-
-        Ok(())
+        set(cf, &mut conf.limit_settings.zone, read_zone)
     }
 }
 
@@ -52,21 +38,7 @@ impl Directive for LimitConn {
     const VALUES: Values = Values::One;
 
     fn set(cf: &mut Conf<'_>, conf: &mut ServerConf) -> Result<(), Refused> {
-        if conf.limit_settings.sessions.is_some() {
-            return Err(DUPLICATE);
-        }
-        let value = cf.value(0).unwrap_or(Text::EMPTY);
-        let number = parse_number(value).and_then(|number| u32::try_from(number).ok());
-        let Some(number) = number.filter(|&number| number > 0) else {
-            return Err(cf.refuse_value(
-                c"invalid number",
-                value.as_bytes(),
-                c"a number of sessions from 1 to 4294967295",
-            ));
-        };
-        conf.limit_settings.sessions = Some(number);
-
-        Ok(())
+        set(cf, &mut conf.limit_settings.sessions, read_sessions)
     }
 }
 
@@ -80,23 +52,39 @@ impl Directive for LoginDelay {
     const VALUES: Values = Values::One;
 
     fn set(cf: &mut Conf<'_>, conf: &mut ServerConf) -> Result<(), Refused> {
-        if conf.limit_settings.delay.is_some() {
-            return Err(DUPLICATE);
-        }
-        let value = cf.value(0).unwrap_or(Text::EMPTY);
-        let time = match value.as_bytes() {
-            b"off" => Some(0),
-            _ => parse_time(value).filter(|&time| time > 0),
-        };
-        let Some(time) = time else {
-            return Err(cf.refuse_value(
-                c"invalid time",
-                value.as_bytes(),
-                c"a time such as \"5s\", or \"off\"",
-            ));
-        };
-        conf.limit_settings.delay = Some(time as u64);
-
-        Ok(())
+        set(cf, &mut conf.limit_settings.delay, read_delay)
     }
+}
+
+fn read_zone(cf: &mut Conf<'_>, value: Text) -> Result<Shared<Zone>, Refused> {
+    let Some(size) = parse_size(value).filter(|&size| size >= zone::least()) else {
+        return Err(cf.refuse_value(
+            c"invalid size",
+            value.as_bytes(),
+            c"32k or more, such as \"1m\" for some 9000 addresses",
+        ));
+    };
+    let zone = Zone::new(cf, size)?;
+    Ok(cf.share(zone)?)
+}
+
+fn read_sessions(cf: &mut Conf<'_>, value: Text) -> Result<u32, Refused> {
+    let number = parse_number(value).and_then(|number| u32::try_from(number).ok());
+    number.filter(|&number| number > 0).ok_or_else(|| {
+        cf.refuse_value(
+            c"invalid number",
+            value.as_bytes(),
+            c"a number of sessions from 1 to 4294967295",
+        )
+    })
+}
+
+fn read_delay(cf: &mut Conf<'_>, value: Text) -> Result<u64, Refused> {
+    let time = match value.as_bytes() {
+        b"off" => Some(0),
+        _ => parse_time(value).filter(|&time| time > 0),
+    };
+    time.map(|time| time as u64).ok_or_else(|| {
+        cf.refuse_value(c"invalid time", value.as_bytes(), c"a time such as \"5s\", or \"off\"")
+    })
 }

@@ -9,11 +9,10 @@ use ngx_mail::tls::Versions;
 
 use super::ServerConf;
 use super::backend::Ssl;
+use super::once::{DUPLICATE, set};
 
 /// The greatest `pop3_proxy_ssl_verify_depth`: OpenSSL's own default.
 const MAX_DEPTH: usize = 100;
-
-const DUPLICATE: Refused = Refused::Because(c"is duplicate");
 
 /// A directive with one value, which is read by a function.
 macro_rules! directive {
@@ -138,23 +137,6 @@ impl Directive for AuthUserFile {
             Ok(cf.full_path(path)?)
         })
     }
-}
-
-/// Reads the value of a directive that stands once in a level. Of all types there is one
-/// of these, not of all directives.
-#[inline(never)]
-fn set<T>(
-    cf: &mut Conf<'_>,
-    field: &mut Option<T>,
-    read: fn(&mut Conf<'_>, Text) -> Result<T, Refused>,
-) -> Result<(), Refused> {
-    if field.is_some() {
-        return Err(DUPLICATE);
-    }
-    let value = cf.value(0).unwrap_or(Text::EMPTY);
-    *field = Some(read(cf, value)?);
-
-    Ok(())
 }
 
 fn read_address(cf: &mut Conf<'_>, value: Text) -> Result<(Text, Found), Refused> {
