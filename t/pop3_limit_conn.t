@@ -75,7 +75,6 @@ mail {
         listen        127.0.0.1:8140;
         protocol      pop3;
         proxy_timeout 1s;
-        proxy_buffer  1k;
     }
 
     server {

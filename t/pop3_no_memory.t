@@ -72,6 +72,8 @@ my @dialogues = (
 	['a backend, much sent ahead', 8120, $bye, lines('USER test', 'PASS secret',
 		('NOOP') x 200, 'STAT', 'QUIT')],
 	['a backend, long replies', 8120, at_backend('long')],
+	['a backend, more than the client takes', 8120, $bye,
+		lines('USER much', 'PASS secret', 'UIDL', 'STAT', 'QUIT')],
 	['a backend that closes', 8120, qr/available$CRLF.*^\+OK$CRLF\z/ms,
 		lines('USER closes', 'PASS secret', 'QUIT')],
 	['a backend, PROXY protocol', 8130, at_backend('test')],
@@ -104,7 +106,7 @@ my @dialogues = (
 my @addresses = map { "127.0.0.$_" } 2 .. 4;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)
-	->plan(3 * @dialogues + 9);
+	->plan(3 * @dialogues + 10);
 
 my $d = $t->testdir();
 
@@ -149,9 +151,8 @@ mail {
     }
 
     server {
-        listen           127.0.0.1:8120;
+        listen           127.0.0.1:8120 sndbuf=4k;
         protocol         pop3;
-        proxy_buffer     1k;
         pop3_proxy_pass  127.0.0.1:8211;
     }
 
@@ -246,6 +247,7 @@ start_auth($t, 8280 => { logins => {
 
 my $backend = { logins => {
 	long   => { USER => '+OK ' . 'x' x 900, PASS => '+OK ' . 'x' x 3000 },
+	much   => { UIDL => ["+OK$CRLF", map { "$_ " . 'x' x 70 . $CRLF } 1 .. 4000] },
 	closes => { USER => [['close']] },
 } };
 
@@ -320,6 +322,8 @@ wait_until(sub { worker_pid($t) != $worker });
 ok(wait_until(sub {
 	return POP3Session->new(PeerAddr => '127.0.0.1:' . port(8110))->read() =~ /^\+OK/;
 }), 'none is counted');
+
+like($t->read_file('sessions.log'), qr/ error$/m, 'an error of ours - end of a session');
 
 # What OpenSSL could not do is nginx's to log, at such a level.
 

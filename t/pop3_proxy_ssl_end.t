@@ -52,15 +52,6 @@ mail {
         ssl_certificate_key %%TESTDIR%%/localhost.key;
     }
 
-    # this takes all that the backend has to say
-
-    server {
-        listen          127.0.0.1:8140;
-        protocol        pop3;
-        proxy_buffer    16m;
-        pop3_proxy_pass 127.0.0.1:8211;
-    }
-
     # these stand still: at the handshake, and at the greeting
 
     server {
@@ -153,7 +144,7 @@ for my $end ([TOP => 'ends'], [DELE => 'drops']) {
 # Nothing can be sent behind TLS's end, so that this waits for what is still to be
 # sent to the client
 
-logs_in($s = session(8140), 'client goes on behind the end');
+logs_in($s = session(8110), 'client goes on behind the end');
 $s->send('UIDL');
 select undef, undef, undef, 0.3;
 $s->send('NOOP');

@@ -22,7 +22,7 @@ use POP3SessionLog;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(56);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(53);
 
 $t->write_file_expand('nginx.conf', <<"EOC");
 
@@ -73,13 +73,6 @@ mail {
         max_errors        2;
         pop3_max_commands 4;
         pop3_proxy_pass   127.0.0.1:8211;
-    }
-
-    server {
-        listen          127.0.0.1:8160;
-        protocol        pop3;
-        proxy_buffer    3;
-        pop3_proxy_pass 127.0.0.1:8211;
     }
 
     server {
@@ -275,14 +268,6 @@ limited('max_errors', 'ONE', 'TWO');
 limited('max_errors, logins', ("USER $login", 'PASS wrong') x 2,
 	{ tried($login, $backend), login_attempts => 2 });
 limited('pop3_max_commands', ('NOOP') x 5);
-
-# an error of ours
-
-$s = client(8160);
-command($s, "USER $login");
-is(command($s, 'PASS secret'), $internal, 'no room in proxy_buffer - reply');
-ok(closed($s), 'no room in proxy_buffer - closed');
-is_logged($s, 'no room in proxy_buffer', tried($login, $backend), end => 'error');
 
 undef $s;
 

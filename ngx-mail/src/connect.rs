@@ -3,9 +3,10 @@
 
 use core::ptr;
 
-use nginx_sys::{ngx_connection_t, ngx_pfree, u_char};
+use nginx_sys::{ngx_connection_t, u_char};
 
 use crate::bindings::{ngx_mail_proxy_init, ngx_mail_session_t};
+use crate::passing;
 use crate::place::Place;
 use crate::registered::Registered;
 
@@ -63,7 +64,11 @@ pub(crate) unsafe fn connect<M: Registered>(session: *mut ngx_mail_session_t) ->
     unsafe {
         let Some(upstream) = Place::<M>::upstream(session) else { return false };
         let address = upstream.address.as_ptr();
-        if !withhold::<M>(session, || ngx_mail_proxy_init(session, address)) {
+        let connected = withhold::<M>(session, || ngx_mail_proxy_init(session, address));
+        if let Some(buffer) = (*session).proxy.as_ref().and_then(|proxy| proxy.buffer.as_mut()) {
+            passing::take_over(buffer, (*(*session).connection).pool);
+        }
+        if !connected {
             return false;
         }
         let Some(upstream) = Place::<M>::upstream(session) else { return false };
@@ -90,21 +95,5 @@ pub(crate) unsafe fn send_header<M: Registered>(session: *mut ngx_mail_session_t
             return false;
         };
         withhold::<M>(session, || write((*connection).write))
-    }
-}
-
-/// Has nginx forget the proxying that it has begun, and gives its buffer back.
-///
-/// # Safety
-///
-/// `session` is live, and its upstream is gone.
-pub(crate) unsafe fn forget(session: *mut ngx_mail_session_t) {
-    // SAFETY: the caller's promise; the buffer is of the pool of the client.
-    unsafe {
-        let proxy = (*session).proxy;
-        if !proxy.is_null() && !(*proxy).buffer.is_null() {
-            ngx_pfree((*(*session).connection).pool, (*(*proxy).buffer).start.cast());
-        }
-        (*session).proxy = ptr::null_mut();
     }
 }

@@ -1,7 +1,7 @@
 //! A login that a module makes itself, in place of the mail core: at an auth server if one
 //! is to be asked, and at a backend.
 
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use nginx_sys::{
     NGX_ETIMEDOUT, NGX_OK, ngx_add_timer, ngx_addr_t, ngx_connection_t, ngx_del_timer, ngx_event_t,
@@ -12,7 +12,7 @@ use crate::address::Address;
 use crate::backend::Connected;
 use crate::bindings::ngx_mail_session_t;
 use crate::client::Client;
-use crate::connect::{connect, forget, send_header};
+use crate::connect::{connect, send_header};
 use crate::connection::Connection;
 use crate::heap::Boxed;
 use crate::place::Place;
@@ -258,8 +258,8 @@ impl<'a, M: Authenticator> Login<'a, M> {
     pub(crate) fn drop_backend(&mut self) {
         let connection = self.session.connection();
         connection.shown().upstream = None;
-        // SAFETY: the session is live, and has no upstream.
-        unsafe { forget(connection.session()) };
+        // SAFETY: the session is live, and has no upstream: nginx's context for it is in vain.
+        unsafe { (*connection.session()).proxy = ptr::null_mut() };
     }
 
     /// Hands an event on to the module.

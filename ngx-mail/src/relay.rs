@@ -1,59 +1,42 @@
-//! The hand-over to nginx's relay, and what is to be done while it relays: TLS to the backend,
-//! and notes for the end of the session.
+//! The hand-over to nginx's relay, and what is to be done while it relays: the memory that
+//! the backend's bytes pass through, TLS to the backend, and notes for the end of the session.
 //!
 //! nginx's relay knows nothing of TLS to a backend: it reads and writes through
 //! `recv` and `send` of the connection, which TLS has made its own, and closes the
 //! descriptor. It is here that close_notify goes before.
 
+use core::ffi::c_int;
+use core::ptr::{self, NonNull};
 use core::slice;
 
-use nginx_sys::{NGX_ERROR, ngx_add_timer, ngx_connection_t, ngx_recv_pt, u_char};
+use nginx_sys::{
+    NGX_AGAIN, NGX_ERROR, SSL_CTRL_MODE, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_ctrl,
+    ngx_add_timer, ngx_connection_t, ngx_recv_pt, u_char,
+};
 
 use crate::bindings::ngx_mail_session_t;
 use crate::client::Client as _;
 use crate::heap::Bytes;
 use crate::kind::last_state;
-use crate::log::Subject;
+use crate::log::Log;
 use crate::login::{Authenticator, Login};
+use crate::passing::{self, ROOM};
 use crate::place::{Owned, Place};
 use crate::record::{End, Record};
 use crate::session::Handler;
 use crate::upstream::{Phase, Upstream};
 
 impl<M: Authenticator> Login<'_, M> {
-    /// How long a line may be for [`Login::relay`], in bytes (`proxy_buffer`).
-    pub fn room(&mut self) -> usize {
-        // SAFETY: the session is live; what nginx has begun there stays until it is
-        // forgotten.
-        unsafe {
-            let proxy = (*self.session.connection().session()).proxy;
-            if proxy.is_null() || (*proxy).buffer.is_null() {
-                return 0;
-            }
-            let buffer = &*(*proxy).buffer;
-            buffer.end.addr().saturating_sub(buffer.start.addr())
-        }
-    }
-
     /// Has nginx relay between client and backend: the client has logged in. It is sent
     /// this line of the backend first. It is an error of ours if that is not one that
-    /// nginx would relay behind, or longer than there is [room](Login::room), and without
+    /// nginx would relay behind, or longer than what it [reads](ROOM) in one go, and without
     /// an attempt.
     pub fn relay(mut self, line: Bytes) {
         let raw = self.raw();
         let shown = self.session.connection().attempt().is_some();
         // SAFETY: the table is static.
         let state = last_state(unsafe { (*M::protocol()).type_ }, line.as_slice());
-        let fits = line.as_slice().len() <= self.room();
-        if !fits {
-            let log = self.session.connection().error_log();
-            log.failure(
-                0,
-                Subject::Upstream,
-                c"cannot be relayed, \"proxy_buffer\" has no room for its reply",
-                b"",
-            );
-        }
+        let fits = line.as_slice().len() <= ROOM;
         let (Some(state), Some(raw), true) = (state, raw, shown && fits) else {
             return self.session.internal_error();
         };
@@ -124,18 +107,12 @@ unsafe extern "C" fn receive_line<M: Handler>(
         let line = line.get(..size).unwrap_or(line);
         memory.copy_from_nonoverlapping(line.as_ptr(), line.len());
 
-        let shown = &raw mut (*Place::<M>::of(session, M::ctx_index())).shown;
-        if upstream.ssl.is_null() && (*shown).record.is_none() {
-            (*connection).recv = upstream.receive;
-            (*shown).upstream = None;
-        } else {
-            watch::<M>(session, connection);
-        }
+        watch::<M>(session, connection);
         isize::try_from(line.len()).unwrap_or(0)
     }
 }
 
-/// Looks for the end of client and backend from now on.
+/// Has what client and backend send, and their end, come by here from now on.
 ///
 /// # Safety
 ///
@@ -153,6 +130,15 @@ unsafe fn watch<M: Handler>(session: *mut ngx_mail_session_t, connection: *mut n
         (*connection).send = Some(send::<M>);
         (*client).recv = Some(client_receive::<M>);
         (*client).send = Some(client_send::<M>);
+        if let Some(tls) = (*client).ssl.as_ref() {
+            // What the client has not taken is moved.
+            SSL_ctrl(
+                tls.connection,
+                SSL_CTRL_MODE as c_int,
+                SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER.into(),
+                ptr::null_mut(),
+            );
+        }
 
         let ahead = &*(*session).buffer;
         let length = ahead.last.addr().saturating_sub(ahead.pos.addr());
@@ -160,9 +146,8 @@ unsafe fn watch<M: Handler>(session: *mut ngx_mail_session_t, connection: *mut n
     }
 }
 
-/// `recv` of the backend. Its end is answered when the client has all that came before,
-/// as nothing can be sent there any more then, and nginx would take that for an error; an
-/// error has left nothing to be said.
+/// `recv` of the backend, for which nginx has room when the client has all that came before.
+/// It is there that the end is answered, as nothing can be sent behind it any more.
 unsafe extern "C" fn receive<M: Handler>(
     connection: *mut ngx_connection_t,
     memory: *mut u_char,
@@ -172,9 +157,12 @@ unsafe extern "C" fn receive<M: Handler>(
     // nginx relays.
     unsafe {
         let session = (*connection).data.cast::<ngx_mail_session_t>();
+        if (*(*(*session).connection).write).ready() == 0 {
+            // It stays with the backend: nginx would keep it in memory that is everybody's.
+            return NGX_AGAIN as isize;
+        }
         let n = call(own::<M>(session, |upstream| upstream.receive), connection, memory, size);
-        let buffer = (*(*session).proxy).buffer;
-        if n == 0 && (*buffer).pos == (*buffer).last {
+        if n == 0 {
             end_tls::<M>(session);
         }
         if n == 0 || n == NGX_ERROR as isize {
@@ -236,25 +224,30 @@ unsafe extern "C" fn client_receive<M: Handler>(
     }
 }
 
-/// `send` of the client. nginx closes the session at an error, and behind the last bytes
-/// of a backend that has ended.
+/// `send` of the client. nginx closes the session at an error.
 unsafe extern "C" fn client_send<M: Handler>(
     client: *mut ngx_connection_t,
     bytes: *mut u_char,
     size: usize,
 ) -> isize {
-    // SAFETY: as in receive().
+    // SAFETY: as in receive(). The bytes are those of nginx's buffer for what the backend
+    // has sent, which was taken over.
     unsafe {
         let session = (*client).data.cast::<ngx_mail_session_t>();
         let n = call(own::<M>(session, |upstream| upstream.client_send), client, bytes, size);
-        let ended = (*(*(*(*session).proxy).upstream.connection).read).eof() != 0;
-        if n == NGX_ERROR as isize || (ended && usize::try_from(n) == Ok(size)) {
-            end_tls::<M>(session);
-        }
-        if n == NGX_ERROR as isize {
-            note::<M>(session, |record| record.end(End::Client));
-        }
-        n
+        let Some(upstream) = Place::<M>::upstream(session) else { return NGX_ERROR as isize };
+        let sent = usize::try_from(n).unwrap_or(0);
+        let end = if n == NGX_ERROR as isize {
+            End::Client
+        } else if passing::go_on((*(*session).proxy).buffer, sent, &mut upstream.kept).is_ok() {
+            return n;
+        } else {
+            Log::from_raw(NonNull::new_unchecked((*client).log)).no_memory();
+            End::Error
+        };
+        upstream.end_tls();
+        note::<M>(session, |record| record.end(end));
+        NGX_ERROR as isize
     }
 }
 

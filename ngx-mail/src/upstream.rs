@@ -40,6 +40,8 @@ pub(crate) struct Upstream {
     pub dispensable: bool,
     /// What nginx is to read first when it relays.
     pub line: Option<Bytes>,
+    /// What the client has not taken yet of what a backend has sent, while nginx relays.
+    pub kept: Option<Bytes>,
     /// Whether nginx has failed, and closed the connection.
     pub failed: bool,
     /// That of the connection while nginx relays.
@@ -84,6 +86,7 @@ impl Upstream {
             sending: false,
             dispensable: false,
             line: None,
+            kept: None,
             failed: false,
             number: 0,
         }

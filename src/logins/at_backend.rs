@@ -3,7 +3,6 @@
 use ngx_mail::address::Addresses;
 use ngx_mail::certificate::ServerName;
 use ngx_mail::client::Client as _;
-use ngx_mail::error::NoMemory;
 use ngx_mail::heap::Bytes;
 use ngx_mail::login::Event;
 use ngx_mail::resolve::Told;
@@ -156,17 +155,11 @@ fn next_backend(mut login: Login<'_>) {
     }
 }
 
-/// Has nginx relay, and send the client the line first; that may be too long for it.
+/// Has nginx relay, and send the client the line first.
 fn relay(mut login: Login<'_>, line: Bytes) {
-    let room = login.room();
     let (_, connection, state) = login.parts();
     state.kept.login = None;
     state.kept.challenge = None;
     limited::succeeded(&connection);
-    let fits = line.as_slice().len() <= room;
-    let line = if fits { Ok(line) } else { connection.copy(reply::OK) };
-    match line {
-        Ok(line) => login.relay(line),
-        Err(NoMemory) => fail(login),
-    }
+    login.relay(line);
 }
