@@ -8,6 +8,8 @@
 use warnings;
 use strict;
 
+use IO::Socket::INET;
+use Socket qw/ :DEFAULT IPPROTO_TCP TCP_NODELAY /;
 use Test::More;
 
 BEGIN { use FindBin; chdir($FindBin::Bin); push @INC, 'lib'; }
@@ -22,7 +24,7 @@ use POP3Servers;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail mail_ssl --with-debug/)->plan(20);
+my $t = Test::Nginx->new()->has(qw/mail mail_ssl imap --with-debug/)->plan(21);
 
 my $conf = <<'EOC';
 
@@ -65,6 +67,11 @@ mail {
         listen   127.0.0.1:8121 ssl;
         protocol pop3;
         timeout  60s;
+    }
+
+    server {
+        listen   127.0.0.1:8143;
+        protocol imap;
     }
 }
 
@@ -148,25 +155,26 @@ ok(!$s->can_read(1), 'Auth-Wait - not over with the next byte');
 like((replies($s, 1))[0], qr/^-ERR/, 'Auth-Wait - refused when it is over');
 undef $s;
 
-# nothing waits for the acknowledgement of what has gone before
+# nothing waits for the acknowledgement of what has gone before: what an accepted
+# connection has from the socket that listens is not set again, and other protocols
+# have their own way
 
 my $log = $t->read_file('error.log');
 
-like($log, qr/\*(\d+)\ SSL_do_handshake:\ 1\b
-	(?:(?!\*\1\ SSL\ to\ write).)*\*\1\ tcp_nodelay/xs,
-	'TLS - the greeting does not wait for the session tickets');
-like($log, qr/\*(\d+) send: (?:(?!\*\1 send:).)*\*\1 tcp_nodelay/s,
-	'in plain - the next reply does not wait for the greeting');
+like($log, qr/sends without delay: "127.0.0.1:$_"/, "sent at once - $_")
+	for map { port($_) } 8110, 8995;
+unlike($log, qr/sends without delay: "127.0.0.1:${\port(8143)}"/, 'sent at once - not IMAP');
+unlike($log, qr/tcp_nodelay/, 'sent at once - nothing for each connection');
 
-# nor does what comes behind a login that was the first command
-
-$s = session(8120);
-$s->read();
-like(command($s, 'AUTH PLAIN ' . sasl_plain('', 'test@example.com', 'secret')),
-	qr/^\+OK/, 'a login as the first command');
-my ($number) = $t->read_file('error.log') =~ /.*\*(\d+) pop3 login: /s;
-like($t->read_file('error.log'), qr/\*$number tcp_nodelay/,
-	'a login as the first command - nothing waits behind it');
+socket(my $socket, PF_INET, SOCK_STREAM, 0);
+setsockopt($socket, IPPROTO_TCP, TCP_NODELAY, 1);
+bind($socket, pack_sockaddr_in(0, INADDR_LOOPBACK));
+listen($socket, 1);
+my $client = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+	PeerPort => (unpack_sockaddr_in(getsockname($socket)))[0]);
+accept(my $accepted, $socket);
+ok(unpack('i', getsockopt($accepted, IPPROTO_TCP, TCP_NODELAY)),
+	'sent at once - connections inherit it');
 
 # sessions that nginx itself is at work with when the shutdown's time is over
 

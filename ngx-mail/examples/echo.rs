@@ -158,8 +158,6 @@ fn go_on(mut session: Session<'_, Echo>, next: Result<Next, Fault>) {
 }
 
 fn greet(conf: &EchoConf, client: &mut impl Client) -> Result<(), Fault> {
-    // Or what is sent waits for the client to acknowledge what was sent before.
-    client.send_without_delay()?;
     client.send_all(conf.greeting.unwrap_or(Text::fixed(b"echo\r\n")).as_bytes())?;
 
     Ok(())

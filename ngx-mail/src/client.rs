@@ -114,14 +114,6 @@ pub trait Client: Sized {
     /// Gives the memory back of what has been sent.
     fn forget_sent(&mut self);
 
-    /// Has what is sent leave at once from now on, whatever of it the client has
-    /// acknowledged (ngx_tcp_nodelay()).
-    ///
-    /// # Errors
-    ///
-    /// The connection is broken.
-    fn send_without_delay(&mut self) -> Result<(), Fault>;
-
     /// Has the time that the client has to log in (`timeout`) end when it is over,
     /// counted from when it connected: nginx starts it anew behind a TLS handshake
     /// and a login that failed. Gives whether there is any left, and logs it if

@@ -5,10 +5,8 @@ use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    NGX_OK, ngx_add_timer, ngx_connection_local_sockaddr, ngx_connection_t,
-    ngx_connection_tcp_nodelay_e_NGX_TCP_NODELAY_UNSET as NODELAY_UNSET, ngx_event_t,
-    ngx_handle_write_event, ngx_pid, ngx_random, ngx_slprintf, ngx_str_t, ngx_tcp_nodelay,
-    ngx_time,
+    NGX_OK, ngx_add_timer, ngx_connection_local_sockaddr, ngx_connection_t, ngx_event_t,
+    ngx_handle_write_event, ngx_pid, ngx_random, ngx_slprintf, ngx_str_t, ngx_time,
 };
 
 use crate::attempt::Attempt;
@@ -161,13 +159,6 @@ impl<'a, M: Registered> Connection<'a, M> {
     fn log_no_memory(&self) {
         self.error_log().no_memory();
     }
-
-    #[cold]
-    fn set_nodelay(&mut self) -> Result<(), Fault> {
-        // SAFETY: the invariant.
-        let rc = unsafe { ngx_tcp_nodelay(self.raw.as_ptr()) };
-        if rc == NGX_OK as isize { Ok(()) } else { Err(Fault::Broken) }
-    }
 }
 
 impl<M: Registered> Client for Connection<'_, M> {
@@ -273,15 +264,6 @@ impl<M: Registered> Client for Connection<'_, M> {
         if !self.sending() {
             self.shown().unsent = None;
         }
-    }
-
-    #[inline(always)]
-    fn send_without_delay(&mut self) -> Result<(), Fault> {
-        // SAFETY: the invariant.
-        if unsafe { (*self.raw.as_ptr()).tcp_nodelay() } == NODELAY_UNSET {
-            return self.set_nodelay();
-        }
-        Ok(())
     }
 
     fn restart_timer(&mut self) -> bool {

@@ -114,6 +114,7 @@ mod kind;
 mod learnt;
 mod lines;
 mod list;
+mod listening;
 pub mod log;
 pub mod log_file;
 pub mod login;

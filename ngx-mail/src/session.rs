@@ -183,11 +183,7 @@ impl<'a, M: Registered> Session<'a, M> {
             self.internal_error();
             return None;
         }
-        if self.connection.sending()
-            // The reply to the login need not be the first one, and what is relayed
-            // behind it is not.
-            || self.connection.send_without_delay().is_err()
-        {
+        if self.connection.sending() {
             self.close();
             return None;
         }

@@ -17,6 +17,7 @@ use crate::bindings::{
 use crate::conf::{Conf, Directive, ServerConf, result};
 use crate::cycle::Cycle;
 use crate::kind::Kind;
+use crate::listening;
 use crate::log_file::flush_all;
 use crate::record::Record;
 use crate::registered::Registered;
@@ -201,8 +202,10 @@ unsafe extern "C" fn init_module<M: Handler>(cycle: *mut ngx_cycle_t) -> ngx_int
     // SAFETY: it is that configuration still, or, at the start, one without files.
     unsafe { flush_all(ngx_cycle.cast_const()) };
     // SAFETY: nginx gives a live cycle.
-    if let Some(cycle) = unsafe { Cycle::from_raw(cycle) } {
-        M::started(&cycle);
+    if let Some(new) = unsafe { Cycle::from_raw(cycle) } {
+        // SAFETY: as above; nginx has opened its sockets.
+        unsafe { listening::send_without_delay::<M>(&new, cycle) };
+        M::started(&new);
     }
     NGX_OK as ngx_int_t
 }

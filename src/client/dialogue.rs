@@ -35,7 +35,7 @@ fn send_off(client: impl Client, conf: &ServerConf, state: &mut State) -> Result
     let mut lease = Lease::take().ok_or(Fault::NoMemory)?;
     let (_, memory) = lease.memory(None)?;
     let mut server = Server::new(client, conf, &mut state.kept, memory);
-    server.turn_away()?;
+    server.turn_away();
 
     Ok(server.next())
 }

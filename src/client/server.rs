@@ -53,25 +53,17 @@ impl<'s, C: Client> Server<'s, C> {
         } else {
             self.output.push(reply::GREETING);
         }
-        self.send_first()
-    }
-
-    /// Turns the client away in place of a greeting.
-    pub fn turn_away(&mut self) -> Result<(), Fault> {
-        self.output.push(reply::TOO_MANY_SESSIONS);
-        self.client.note_end(End::Limit);
-        self.next = Next::Close;
-        self.send_first()
-    }
-
-    fn send_first(&mut self) -> Result<(), Fault> {
-        // Of TLS, session tickets have gone before. Nothing else has.
-        if self.client.tls() {
-            self.client.send_without_delay()?;
-        }
         self.send();
 
         Ok(())
+    }
+
+    /// Turns the client away in place of a greeting.
+    pub fn turn_away(&mut self) {
+        self.output.push(reply::TOO_MANY_SESSIONS);
+        self.client.note_end(End::Limit);
+        self.next = Next::Close;
+        self.send();
     }
 
     /// Sends the reply to a login that has failed, and counts it. The session ends
@@ -82,14 +74,14 @@ impl<'s, C: Client> Server<'s, C> {
         self.output.push(reply);
         let too_often = session.count_error(&self.conf.policy);
         self.end_refused(too_often, over);
-        self.send_at_once();
+        self.send();
     }
 
     /// Sends the challenge that tells why a login has failed, which the client answers.
     pub fn challenge(&mut self, session: &mut pop3::Session, challenge: &[u8]) {
         self.output.push(challenge);
         session.expect_answer();
-        self.send_at_once();
+        self.send();
     }
 
     /// Ends the session behind the reply to a login that has failed, if there is a reason.
@@ -108,7 +100,7 @@ impl<'s, C: Client> Server<'s, C> {
     #[inline(always)]
     pub fn serve<'m>(&mut self, session: &mut pop3::Session, input: &'m mut [u8]) -> &'m mut [u8] {
         let rest = self.answer(session, input);
-        self.send_at_once();
+        self.send();
 
         rest
     }
@@ -134,23 +126,9 @@ impl<'s, C: Client> Server<'s, C> {
     #[cold]
     #[inline(never)]
     fn make_room(&mut self) -> bool {
-        self.send_at_once();
+        self.send();
         self.output.clear();
         self.next == Next::Read
-    }
-
-    /// As [`Server::send`], where something has been sent before: a client need not
-    /// have acknowledged that when it sends the next command, and what Nagle's
-    /// algorithm holds back until it does is late by its delay, 40 ms.
-    #[inline]
-    fn send_at_once(&mut self) {
-        if self.output.bytes().is_empty() {
-            return;
-        }
-        match self.client.send_without_delay() {
-            Ok(()) => self.send(),
-            Err(fault) => self.next = fault.into(),
-        }
     }
 
     /// Sends the replies that are gathered. What the client does not take is

@@ -48,9 +48,6 @@ pub struct Fake {
     pub login: Option<Bytes>,
     pub attempt: Option<Attempt>,
     pub tls: bool,
-    pub nodelay: bool,
-    /// Whether there was TCP_NODELAY at each send.
-    pub delays: Vec<bool>,
     pub ready: bool,
     pub time_over: bool,
     pub challenges: Cell<u32>,
@@ -88,8 +85,6 @@ impl Default for Fake {
             login: None,
             attempt: None,
             tls: false,
-            nodelay: false,
-            delays: Vec::new(),
             ready: false,
             time_over: false,
             challenges: Cell::new(0),
@@ -245,7 +240,6 @@ impl Client for &mut Fake {
     fn send(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         assert!(self.unsent.is_none(), "a reply overtakes what waits");
         self.sends += 1;
-        self.delays.push(!self.nodelay);
         self.tried_from = bytes.as_ptr();
         let count = match self.takes.pop_front() {
             Some(Take::Some(count)) => count.min(bytes.len()),
@@ -266,11 +260,6 @@ impl Client for &mut Fake {
     }
 
     fn forget_sent(&mut self) {}
-
-    fn send_without_delay(&mut self) -> Result<(), Fault> {
-        self.nodelay = true;
-        Ok(())
-    }
 
     fn restart_timer(&mut self) -> bool {
         !self.time_over

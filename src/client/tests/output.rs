@@ -87,18 +87,6 @@ fn more_than_there_is_room_for_goes_in_several_sends() {
 }
 
 #[test]
-fn nothing_waits_for_an_acknowledgement() {
-    let mut fake = Fake::default();
-    fake.greet();
-    fake.event(b"NOOP\r\n");
-    assert_eq!(fake.delays, [true, false], "of the greeting, nothing has gone before");
-
-    let mut fake = Fake { tls: true, ..Fake::default() };
-    fake.greet();
-    assert_eq!(fake.delays, [false], "session tickets have");
-}
-
-#[test]
 fn a_session_whose_time_is_over_is_closed_when_it_is_taken_up() {
     let mut fake = Fake::default();
     assert_eq!(fake.event(b"NO"), Next::Read);
