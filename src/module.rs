@@ -13,10 +13,10 @@ use crate::conf::directives::{Auth, CapabilityList, ClientBuffer, MaxCommands};
 use crate::conf::limit_directives::{LimitConn, LimitZone, LoginDelay};
 use crate::conf::log_directives::{Log, LogFormat};
 use crate::conf::proxy::{
-    AuthUserFile, ProxyPass, ProxySsl, ProxySslCertificate, ProxySslCertificateKey,
-    ProxySslCiphers, ProxySslCrl, ProxySslName, ProxySslPasswordFile, ProxySslProtocols,
-    ProxySslServerName, ProxySslSessionReuse, ProxySslTrustedCertificate, ProxySslVerify,
-    ProxySslVerifyDepth, ProxyXclient,
+    AuthUserFile, ProxyPass, ProxyPipelining, ProxySsl, ProxySslCertificate,
+    ProxySslCertificateKey, ProxySslCiphers, ProxySslCrl, ProxySslName, ProxySslPasswordFile,
+    ProxySslProtocols, ProxySslServerName, ProxySslSessionReuse, ProxySslTrustedCertificate,
+    ProxySslVerify, ProxySslVerifyDepth, ProxyXclient,
 };
 
 /// The module.
@@ -45,6 +45,7 @@ ngx_mail::module! {
             ClientBuffer,
             MaxCommands,
             ProxyPass,
+            ProxyPipelining,
             ProxySsl,
             ProxySslCertificate,
             ProxySslCertificateKey,

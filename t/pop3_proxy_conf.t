@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl imap smtp/)
-	->has_daemon('openssl')->plan(800);
+	->has_daemon('openssl')->plan(838);
 
 my $conf = <<'EOC';
 %%TEST_GLOBALS%%
@@ -171,15 +171,16 @@ for my $method (qw/apop cram-md5 external/) {
 are_taken(SERVER => "$pass pop3_proxy_ssl $_;") for qw/on off starttls/;
 are_taken(MAIL => "pop3_proxy_ssl $_;", SERVER => $pass)
 	for qw/on off starttls/;
-are_taken(SERVER => "$pass pop3_proxy_xclient $_;") for qw/on off/;
+for my $flag (qw/pop3_proxy_xclient pop3_proxy_pipelining/) {
+	are_taken(SERVER => "$pass $flag $_;") for qw/on off/;
+	is_refused("$flag $_;", $flag, "\"$_\"", 'on') for qw/yes maybe/;
+}
 
 is_refused("pop3_proxy_ssl $_;", 'pop3_proxy_ssl', "\"$_\"", 'starttls')
 	for qw/yes stls maybe/;
-is_refused("pop3_proxy_xclient $_;", 'pop3_proxy_xclient', "\"$_\"", 'on')
-	for qw/yes maybe/;
 
 for my $directive ('pop3_proxy_ssl on', 'pop3_proxy_ssl starttls',
-	'pop3_proxy_xclient on')
+	'pop3_proxy_xclient on', 'pop3_proxy_pipelining on')
 {
 	my ($name) = split ' ', $directive;
 	my $auth = 'auth_http 127.0.0.1:8080;';
@@ -272,7 +273,7 @@ are_refused({ SERVER => "$pass pop3_proxy_ssl on; $_->[0];" }, @$_[1 .. $#$_])
 # the wrong place
 
 for my $directive ('pop3_proxy_pass 127.0.0.1;', 'pop3_proxy_ssl on;', 'pop3_proxy_xclient on;',
-	map({ "$_ " . ($ssl{$_}[0] // 'one.crt') . ';' } sort keys %ssl),
+	'pop3_proxy_pipelining on;', map({ "$_ " . ($ssl{$_}[0] // 'one.crt') . ';' } sort keys %ssl),
 	'pop3_proxy_ssl_certificate one.crt;',
 	'pop3_proxy_ssl_certificate_key one.key;',
 	'pop3_proxy_ssl_password_file password;')

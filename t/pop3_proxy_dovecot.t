@@ -30,7 +30,7 @@ need(
 	's-nail' => 's-nail', fdm => 'fdm',
 );
 
-my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->plan(91);
+my $t = Test::Nginx->new()->has(qw/mail mail_ssl/)->plan(102);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -106,6 +106,15 @@ mail {
         pop3_proxy_pass    127.0.0.1:8213;
         proxy_protocol     on;
         pop3_proxy_xclient on;
+    }
+
+    # in one segment
+
+    server {
+        listen                127.0.0.1:8154;
+        protocol              pop3;
+        pop3_proxy_pass       127.0.0.1:8211;
+        pop3_proxy_pipelining on;
     }
 
     # TLS on both sides
@@ -198,6 +207,7 @@ my %proxy = (user => $login, method => 'PLAIN', rip => '127.0.0.1',
 logs_in('plain', from_elsewhere(8110), %proxy, tls => 0);
 logs_in('pop3s', from_elsewhere(8120), %proxy, tls => 1);
 logs_in('STLS', from_elsewhere(8130), %proxy, tls => 1);
+logs_in('pipelining', from_elsewhere(8154), %proxy, tls => 0);
 
 # the client's address
 
@@ -265,7 +275,7 @@ sub session {
 	return $s;
 }
 
-for my $way ([8110, 'plain'], [8120, 'pop3s'], [8130, 'STLS']) {
+for my $way ([8110, 'plain'], [8120, 'pop3s'], [8130, 'STLS'], [8154, 'pipelining']) {
 	my ($number, $name) = @$way;
 	my $s = session($number);
 

@@ -24,6 +24,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let proof = match chosen >> 4 & 7 {
+        3 => Proof::PipelinedPassword,
         4 => Proof::Token(OAuth::Xoauth2),
         5 => Proof::Token(OAuth::Oauthbearer),
         6 => Proof::LongToken(OAuth::Xoauth2),
@@ -43,7 +44,7 @@ fuzz_target!(|data: &[u8]| {
     }
 
     let secret = match proof {
-        Proof::Password => credentials::password(password),
+        Proof::Password | Proof::PipelinedPassword => credentials::password(password),
         _ => credentials::token(password),
     };
     if let (Ok(login), Ok(secret)) = (credentials::login(login), secret) {
@@ -63,6 +64,7 @@ fn expected(turns: &[Vec<u8>], options: Options) -> Vec<Noted> {
     let offered = turns.first().is_some_and(|line| contains(line, b"[XCLIENT]"));
     let (begin, end) = match options.proof {
         Proof::Password => (Some(Command::User), Command::Pass),
+        Proof::PipelinedPassword => (None, Command::UserAndPass),
         Proof::Token(mechanism) => (None, Command::AuthWithToken(mechanism)),
         Proof::LongToken(mechanism) => (Some(Command::Auth(mechanism)), Command::Token(mechanism)),
     };
@@ -81,14 +83,25 @@ fn expected(turns: &[Vec<u8>], options: Options) -> Vec<Noted> {
         let Some(turn) = turns.next() else { return steps };
         let asks = matches!(command, Some(Command::Auth(_)));
         let token = matches!(command, Some(Command::AuthWithToken(_) | Command::Token(_)));
-        match read(turn, asks || token) {
+        let pair = command == Some(Command::UserAndPass);
+        let first = turn.iter().position(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let is_first =
+            pair && matches!(read(&turn[..first], false, MAX_LINE), Some(Ok((b"+OK", _))));
+        let (turn, most) = if is_first {
+            (&turn[first..], MAX_LINE - first)
+        } else if pair && first > 0 {
+            (&turn[..first], MAX_LINE)
+        } else {
+            (&turn[..], MAX_LINE)
+        };
+        match read(turn, asks || token, most) {
             None => return steps,
             Some(Ok((b"+", text))) if token => {
                 return challenged(steps, options, text, turns.next());
             }
             Some(Ok((b"+OK", _))) if command == Some(Command::Stls) => steps.push(Noted::StartTls),
             Some(Ok((b"+OK", _))) if sent.peek().is_none() => {
-                steps.push(Noted::LoggedIn(turn.clone()));
+                steps.push(Noted::LoggedIn(turn.to_vec()));
             }
             Some(Ok((b"+OK", _))) if !asks => {}
             Some(Ok((b"+", _))) => {}
@@ -113,7 +126,9 @@ fn challenged(
     };
     let answer = Command::Answer(mechanism);
     steps.push(Noted::Challenged(answer, text.into()));
-    steps.extend(turn.and_then(|turn| read(turn, false)).map(|read| ended(Some(answer), read)));
+    steps.extend(
+        turn.and_then(|turn| read(turn, false, MAX_LINE)).map(|read| ended(Some(answer), read)),
+    );
     steps
 }
 
@@ -151,8 +166,11 @@ fn fit(text: &[u8]) -> Vec<u8> {
 }
 
 /// A reply, read byte by byte: what it begins with and its text; what is wrong at the
-/// first byte that cannot be; or nothing if it has not ended.
-fn read(turn: &[u8], challenge: bool) -> Option<Result<(&[u8], &[u8]), Broken>> {
+/// first byte that cannot be; or nothing if it has not ended. It has so many bytes at most.
+fn read(turn: &[u8], challenge: bool, most: usize) -> Option<Result<(&[u8], &[u8]), Broken>> {
+    if most == 0 {
+        return Some(Err(Broken::LineTooLong));
+    }
     let words = if challenge { &["+OK", "-ERR", "+"][..] } else { &["+OK", "-ERR"] };
     for (at, &byte) in turn.iter().enumerate() {
         let head = &turn[..=at];
@@ -171,7 +189,7 @@ fn read(turn: &[u8], challenge: bool) -> Option<Result<(&[u8], &[u8]), Broken>> 
         if bare || control {
             return Some(Err(Broken::ControlCharacter));
         }
-        if at + 1 == MAX_LINE && byte != b'\n' {
+        if at + 1 == most && byte != b'\n' {
             return Some(Err(Broken::LineTooLong));
         }
         if byte == b'\n' {
@@ -220,12 +238,17 @@ fn check_command(step: &Noted, facts: &Facts<'_>) {
     let mut line = vec![];
     command.write(facts, |piece| line.extend_from_slice(piece));
 
+    if *command == Command::UserAndPass {
+        let expected = [b"USER ", facts.login, b"\r\nPASS ", facts.secret.expose(), b"\r\n"];
+        return assert_eq!(line, expected.concat());
+    }
     let Some(text) = line.strip_suffix(b"\r\n") else { panic!("{command:?}") };
     assert!(!text.iter().any(|byte| b"\r\n\0".contains(byte)));
     match command {
         Command::Stls => assert_eq!(text, b"STLS"),
         Command::User => assert_eq!(text.strip_prefix(b"USER "), Some(facts.login)),
         Command::Pass => assert_eq!(text.strip_prefix(b"PASS "), Some(facts.secret.expose())),
+        Command::UserAndPass => panic!("{line:?}"),
         Command::AuthWithToken(mechanism) => {
             let head = [b"AUTH ", mechanism.name(), b" "].concat();
             let message = text.strip_prefix(&head[..]).unwrap_or_default();

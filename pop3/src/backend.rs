@@ -2,7 +2,8 @@
 //! section 4) without I/O: replies in, commands out.
 //!
 //! A backend has its turn after the connection, and after each command; its turn is
-//! one line. [`Dialogue::next`] takes that, and tells what to do about it.
+//! one line, or two after two commands that are sent together. [`Dialogue::next`] takes
+//! that, and tells what to do about it.
 
 use crate::ResponseCode;
 use crate::credentials::contains;
@@ -43,7 +44,7 @@ enum Due {
 /// What a backend's line asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step<'a> {
-    /// The line has not ended.
+    /// The turn has not ended.
     Wait,
     /// Send a command. The line is done with.
     Send(Command),
@@ -66,13 +67,17 @@ impl Dialogue {
         Self { due: Due::Greeting, options, offers_xclient: false }
     }
 
-    /// Takes all that the backend has sent since it is its turn. What is less than a
-    /// line ([`Step::Wait`]) must stand at the head of the next call's `input`, with
+    /// Takes all that the backend has sent since it is its turn. What is less than that
+    /// ([`Step::Wait`]) must stand at the head of the next call's `input`, with
     /// more bytes behind it; else all of it is done with. What stands behind the line is
     /// ahead of its turn; a whole line too many that comes by itself cannot be told from
     /// the reply that is due, and is taken for it.
     pub fn next<'a>(&mut self, input: &'a [u8]) -> Step<'a> {
-        match Reply::parse(input, self.may_be_challenged()) {
+        let reply = match self.due {
+            Due::Reply(Command::UserAndPass) => Reply::parse_second(input),
+            _ => Reply::parse(input, self.may_be_challenged()),
+        };
+        match reply {
             Ok(Some(reply)) => self.take(&reply),
             Ok(None) => Step::Wait,
             Err(broken) => Step::Broken(broken, b""),
@@ -122,7 +127,12 @@ impl Dialogue {
             (Due::Reply(Command::Xclient), Status::Ok) => self.send(self.options.proof.command()),
             (Due::Reply(Command::User), Status::Ok) => self.send(Command::Pass),
             (
-                Due::Reply(Command::Pass | Command::AuthWithToken(_) | Command::Token(_)),
+                Due::Reply(
+                    Command::Pass
+                    | Command::UserAndPass
+                    | Command::AuthWithToken(_)
+                    | Command::Token(_),
+                ),
                 Status::Ok,
             ) => Step::LoggedIn(reply.line),
 

@@ -3,7 +3,7 @@
 #[path = "support/backend.rs"]
 mod support;
 
-use pop3::backend::Command::{Pass, Stls, User, Xclient};
+use pop3::backend::Command::{Pass, Stls, User, UserAndPass, Xclient};
 use pop3::backend::{Broken, Command, Dialogue, MAX_LINE, Options, Proof, Step};
 use pop3::{ResponseCode, Secret, backend};
 use support::Noted::{LoggedIn, Refused, Send, StartTls};
@@ -53,6 +53,63 @@ fn rfc_1939_user_and_pass() {
         play(&[turns[0], turns[1], logged_in], PLAIN),
         [Send(User), Send(Pass), LoggedIn(logged_in.into())]
     );
+}
+
+const PIPELINED: Options = Options { proof: Proof::PipelinedPassword, ..PLAIN };
+
+/// What becomes of a backend that answers USER and PASS so, which are sent together.
+fn answered(replies: &str) -> Option<Noted> {
+    let steps = play(&["+OK\r\n", replies], PIPELINED);
+    assert_eq!(steps.first(), Some(&Send(UserAndPass)));
+    steps.get(1).cloned()
+}
+
+#[test]
+fn rfc_2449_user_and_pass_together() {
+    let refused = |text: &str| Some(Refused(ResponseCode::Auth, text.into()));
+
+    assert_eq!(answered("+OK who\r\n+OK in\r\n"), Some(LoggedIn("+OK in\r\n".into())));
+    assert_eq!(answered("+OK\r\n-ERR wrong\r\n"), refused("wrong"));
+    for begun in ["", "+OK", "+OK\r\n", "+OK\r\n+", "+OK\r\n+OK\r", "+OK\r\n-ERR wrong"] {
+        assert_eq!(answered(begun), None, "{begun:?}");
+    }
+    // Whatever is said to PASS then.
+    for behind in ["", "-ERR", "-ERR USER first\r\n", "+OK\r\n", "\0", "-ERR\r\n+OK\r\n"] {
+        assert_eq!(answered(&format!("-ERR who\r\n{behind}")), refused("who"), "{behind:?}");
+    }
+    for (replies, why) in [
+        ("+OK\r\n+OK\r\n+OK\r\n", Broken::AheadOfTurn),
+        ("+OK\r\n-ERR\r\n.", Broken::AheadOfTurn),
+        ("+OK\r\n+\r\n", Broken::NoReply),
+        ("+\r\n+OK\r\n", Broken::NoReply),
+        ("+OK\r\n\r\n", Broken::NoReply),
+        ("+OK\r\n+OK \0", Broken::ControlCharacter),
+        ("+OK \0", Broken::ControlCharacter),
+    ] {
+        assert_eq!(answered(replies), Some(broken(why)), "{replies:?}");
+    }
+}
+
+#[test]
+fn two_lines_have_a_bound_together() {
+    let line = |length: usize| format!("+OK {}\r\n", "a".repeat(length - 6));
+    let too_long = Some(broken(Broken::LineTooLong));
+    for first in [6, 100, 2000, MAX_LINE - 6] {
+        let rest = MAX_LINE - first;
+        let whole = line(first) + &line(rest);
+        assert_eq!(answered(&whole), Some(LoggedIn(line(rest).into())), "{first}");
+        assert_eq!(answered(&whole[..MAX_LINE - 1]), None, "{first}");
+        assert_eq!(answered(&(line(first) + &line(rest + 1))), too_long, "{first}");
+        assert_eq!(answered(&(line(first) + &line(rest + 1))[..MAX_LINE]), too_long, "{first}");
+    }
+    assert_eq!(answered(&line(MAX_LINE)), too_long);
+    assert_eq!(answered(&line(MAX_LINE + 1)), too_long);
+}
+
+#[test]
+fn a_backend_that_has_user_and_pass_has_the_last_word() {
+    let dialogue = after(&[b"+OK\r\n"], PIPELINED);
+    assert!(dialogue.greeted() && !dialogue.replaceable());
 }
 
 #[test]
@@ -263,6 +320,7 @@ fn what_commands_look_like() {
     assert_eq!(written(Stls, &facts), "STLS\r\n");
     assert_eq!(written(User, &facts), "USER a b\r\n");
     assert_eq!(written(Pass, &facts), "PASS  c\td \r\n");
+    assert_eq!(written(UserAndPass, &facts), "USER a b\r\nPASS  c\td \r\n");
     assert_eq!(
         written(Xclient, &facts),
         "XCLIENT ADDR=2001:db8::1 PORT=49152 DESTADDR=192.0.2.1 DESTPORT=110 SESSION=17 \

@@ -225,6 +225,7 @@ const fn action(command: Command) -> &'static CStr {
         Command::Xclient => c"sending XCLIENT to upstream",
         Command::User => c"sending user name to upstream",
         Command::Pass => c"sending password to upstream",
+        Command::UserAndPass => c"sending user name and password to upstream",
         Command::AuthWithToken(_) | Command::Auth(_) | Command::Token(_) | Command::Answer(_) => {
             c"sending token to upstream"
         }

@@ -56,6 +56,7 @@ pub fn options(backend: &Backend, credentials: &Credentials<'_>, password: bool)
         Some(mechanism) if !password => {
             Proof::token(mechanism, credentials.login, credentials.secret)
         }
+        _ if backend.pipelining => Proof::PipelinedPassword,
         _ => Proof::Password,
     };
     Options {

@@ -93,6 +93,25 @@ fn a_login_by_user_and_pass() {
 }
 
 #[test]
+fn user_and_pass_in_one_segment() {
+    let proof = Proof::PipelinedPassword;
+    for replies in
+        [&["+OK\r\n+OK in\r\n"][..], &["+OK\r\n", "+OK in\r\n"], &["+OK", "\r\n+", "OK in\r\n"]]
+    {
+        let mut play = Play::new(Options { proof, ..Options::default() });
+        play.waits_after(b"+OK ready\r\n");
+        assert_eq!(play.server.sent, "USER bob\r\nPASS tanstaaf\r\n");
+        assert_eq!(play.server.action, Some(c"sending user name and password to upstream"));
+        let (last, first) = replies.split_last().unwrap();
+        for reply in first {
+            play.waits_after(reply.as_bytes());
+        }
+        assert_eq!(line(play.gives(last.as_bytes())), "+OK in\r\n");
+        assert!(play.logged().is_empty());
+    }
+}
+
+#[test]
 fn replies_byte_by_byte() {
     let mut play = Play::new(Options::default());
     for byte in b"+OK ready\r\n+OK\r\n" {

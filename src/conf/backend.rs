@@ -56,6 +56,8 @@ pub struct Settings {
     pub session_reuse: Option<bool>,
     /// `pop3_proxy_xclient`.
     pub xclient: Option<bool>,
+    /// `pop3_proxy_pipelining`.
+    pub pipelining: Option<bool>,
 }
 
 /// TLS to backends.
@@ -77,6 +79,8 @@ pub struct Backend {
     pub tls: Option<(Ssl, Tls)>,
     /// Whether they are told of the client.
     pub xclient: bool,
+    /// Whether they take PASS ahead of the reply to USER.
+    pub pipelining: bool,
 }
 
 /// Who says where a login goes.
@@ -139,7 +143,10 @@ impl Settings {
             Some(ssl) => Some((ssl, merged.tls(cf)?)),
         };
 
-        Ok(Some(Backend { source, tls, xclient: merged.xclient.unwrap_or(false) }))
+        let xclient = merged.xclient.unwrap_or(false);
+        let pipelining = merged.pipelining.unwrap_or(false);
+
+        Ok(Some(Backend { source, tls, xclient, pipelining }))
     }
 
     /// The backend's address, unless the auth server is to say where that is. What
@@ -214,6 +221,7 @@ impl Settings {
             password_file: self.password_file.or(parent.password_file),
             session_reuse: self.session_reuse.or(parent.session_reuse),
             xclient: self.xclient.or(parent.xclient),
+            pipelining: self.pipelining.or(parent.pipelining),
         }
     }
 

@@ -42,6 +42,10 @@ directive! {
     ProxyXclient, c"pop3_proxy_xclient", xclient, read_flag
 }
 directive! {
+    /// `pop3_proxy_pipelining on | off;`
+    ProxyPipelining, c"pop3_proxy_pipelining", pipelining, read_flag
+}
+directive! {
     /// `pop3_proxy_ssl on | starttls | off;`
     ProxySsl, c"pop3_proxy_ssl", ssl, read_ssl
 }

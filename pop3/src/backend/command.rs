@@ -13,6 +13,9 @@ pub enum Proof {
     /// A password, in PASS.
     #[default]
     Password,
+    /// A password, in PASS together with USER: the backend takes commands ahead of its
+    /// replies (PIPELINING, RFC 2449, section 6.6).
+    PipelinedPassword,
     /// A token, in the initial response of AUTH.
     Token(OAuth),
     /// A token that is too long for that: in a message of its own.
@@ -35,6 +38,7 @@ impl Proof {
     pub const fn command(self) -> Command {
         match self {
             Self::Password => Command::User,
+            Self::PipelinedPassword => Command::UserAndPass,
             Self::Token(mechanism) => Command::AuthWithToken(mechanism),
             Self::LongToken(mechanism) => Command::Auth(mechanism),
         }
@@ -52,6 +56,8 @@ pub enum Command {
     User,
     /// PASS
     Pass,
+    /// USER and PASS, which are sent together
+    UserAndPass,
     /// AUTH with the client's message as initial response
     AuthWithToken(OAuth),
     /// AUTH without
@@ -99,7 +105,7 @@ pub struct Endpoint<'a> {
 impl Command {
     /// Whether a login begins with it.
     pub const fn begins_login(self) -> bool {
-        matches!(self, Self::User | Self::AuthWithToken(_) | Self::Auth(_))
+        matches!(self, Self::User | Self::UserAndPass | Self::AuthWithToken(_) | Self::Auth(_))
     }
 
     /// Writes the command with its CRLF, piece by piece.
@@ -112,13 +118,12 @@ impl Command {
                     xclient.write(&mut put);
                 }
             }
-            Self::User => {
-                put(b"USER ");
-                put(facts.login);
-            }
-            Self::Pass => {
-                put(b"PASS ");
-                put(facts.secret.expose());
+            Self::User => facts.write_user(&mut put),
+            Self::Pass => facts.write_pass(&mut put),
+            Self::UserAndPass => {
+                facts.write_user(&mut put);
+                put(b"\r\n");
+                facts.write_pass(&mut put);
             }
             Self::AuthWithToken(mechanism) => {
                 write_auth(mechanism, &mut put);
@@ -139,6 +144,16 @@ fn write_auth(mechanism: OAuth, mut put: impl FnMut(&[u8])) {
 }
 
 impl Facts<'_> {
+    fn write_user(&self, mut put: impl FnMut(&[u8])) {
+        put(b"USER ");
+        put(self.login);
+    }
+
+    fn write_pass(&self, mut put: impl FnMut(&[u8])) {
+        put(b"PASS ");
+        put(self.secret.expose());
+    }
+
     fn write_token(&self, mechanism: OAuth, put: impl FnMut(&[u8])) {
         let mut encoder = base64::Encoder::new(put);
         mechanism.write_message(self.login, self.secret, |piece| encoder.write(piece));

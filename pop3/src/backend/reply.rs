@@ -39,25 +39,50 @@ impl<'a> Reply<'a> {
     /// wrong is found at its place, so that it does not depend on how much of the
     /// input has come. Where it cannot be one, a challenge is no reply.
     pub fn parse(input: &'a [u8], challenge: bool) -> Result<Option<Self>, Broken> {
+        Self::only(input, challenge, MAX_LINE)
+    }
+
+    /// Takes the second of the two lines that `input` is to be, or the first one if that is
+    /// not `+OK`: then nobody waits for the second. Both have [`MAX_LINE`] bytes at most.
+    pub fn parse_second(input: &'a [u8]) -> Result<Option<Self>, Broken> {
+        match Self::first(input, false, MAX_LINE)? {
+            Some((Self { line, status: Status::Ok, .. }, rest)) => {
+                Self::only(rest, false, MAX_LINE.saturating_sub(line.len()))
+            }
+            first => Ok(first.map(|(reply, _)| reply)),
+        }
+    }
+
+    fn only(input: &'a [u8], challenge: bool, most: usize) -> Result<Option<Self>, Broken> {
+        match Self::first(input, challenge, most)? {
+            Some((_, [_, ..])) => Err(Broken::AheadOfTurn),
+            first => Ok(first.map(|(reply, _)| reply)),
+        }
+    }
+
+    /// Takes the first line, of so many bytes at most; gives what is behind it as well.
+    fn first(
+        input: &'a [u8],
+        challenge: bool,
+        most: usize,
+    ) -> Result<Option<(Self, &'a [u8])>, Broken> {
         let end = memchr::memchr(b'\n', input).map(|at| at.saturating_add(1));
-        let line = end.and_then(|end| input.get(..end)).unwrap_or(input);
-        let head = line.get(..MAX_LINE).unwrap_or(line);
+        let (line, rest) = end.and_then(|end| input.split_at_checked(end)).unwrap_or((input, &[]));
+        let head = line.get(..most).unwrap_or(line);
 
         let status = Status::parse(head, challenge).ok_or(Broken::NoReply)?;
         let text = head.strip_suffix(b"\r\n").or(head.strip_suffix(b"\r")).unwrap_or(head);
         if text.iter().any(u8::is_ascii_control) {
             return Err(Broken::ControlCharacter);
         }
-        if line.len() > MAX_LINE || (end.is_none() && line.len() == MAX_LINE) {
+        if line.len() > most || (end.is_none() && line.len() == most) {
             return Err(Broken::LineTooLong);
         }
-        let (Some(end), Some(status)) = (end, status) else { return Ok(None) };
-        if input.len() > end {
-            return Err(Broken::AheadOfTurn);
-        }
+        let (Some(_), Some(status)) = (end, status) else { return Ok(None) };
         let text = text.get(status.indicator().len()..).unwrap_or_default();
+        let text = text.strip_prefix(b" ").unwrap_or(text);
 
-        Ok(Some(Self { line, status, text: text.strip_prefix(b" ").unwrap_or(text) }))
+        Ok(Some((Self { line, status, text }, rest)))
     }
 }
 
