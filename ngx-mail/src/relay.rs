@@ -161,7 +161,7 @@ unsafe extern "C" fn receive<M: Handler>(
             // It stays with the backend: nginx would keep it in memory that is everybody's.
             return NGX_AGAIN as isize;
         }
-        let n = call(own::<M>(session, |upstream| upstream.receive), connection, memory, size);
+        let n = receive_or_end::<M>(session, connection, memory, size);
         if n == 0 {
             end_tls::<M>(session);
         }
@@ -170,6 +170,35 @@ unsafe extern "C" fn receive<M: Handler>(
                 let leaving = record.tell_last_words(M::is_leaving);
                 record.end(if leaving { End::Client } else { End::Backend });
             });
+        }
+        n
+    }
+}
+
+/// Reads from the backend. In plain, what ends a read short of its room is the end, if that
+/// has come (EPOLLRDHUP): another system call would tell nothing else.
+///
+/// # Safety
+///
+/// As for receive().
+unsafe fn receive_or_end<M: Handler>(
+    session: *mut ngx_mail_session_t,
+    connection: *mut ngx_connection_t,
+    memory: *mut u_char,
+    size: usize,
+) -> isize {
+    // SAFETY: the caller's promise.
+    unsafe {
+        let read = (*connection).read;
+        if Place::<M>::upstream(session).is_some_and(|upstream| upstream.drained) {
+            (*read).set_ready(0);
+            (*read).set_eof(1);
+            return 0;
+        }
+        let n = call(own::<M>(session, |upstream| upstream.receive), connection, memory, size);
+        if let Some(upstream) = Place::<M>::upstream(session) {
+            let short = usize::try_from(n).is_ok_and(|n| n > 0 && n < size);
+            upstream.drained = short && upstream.ssl.is_null() && (*read).pending_eof() != 0;
         }
         n
     }

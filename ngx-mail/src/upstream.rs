@@ -42,6 +42,8 @@ pub(crate) struct Upstream {
     pub line: Option<Bytes>,
     /// What the client has not taken yet of what a backend has sent, while nginx relays.
     pub kept: Option<Bytes>,
+    /// Whether all is read of a backend that has ended, while nginx relays.
+    pub drained: bool,
     /// Whether nginx has failed, and closed the connection.
     pub failed: bool,
     /// That of the connection while nginx relays.
@@ -87,6 +89,7 @@ impl Upstream {
             dispensable: false,
             line: None,
             kept: None,
+            drained: false,
             failed: false,
             number: 0,
         }
