@@ -57,6 +57,12 @@ mail {{
         {to_backend}
     }}
     server {{
+        listen 127.0.0.1:{pipelined};
+        protocol pop3;
+        {to_backend}
+        {pipelining}
+    }}
+    server {{
         listen 127.0.0.1:{filed};
         protocol pop3;
         {to_backend}
@@ -104,10 +110,10 @@ WATCH = '''
 
 # A server's port each: as it is, with a challenge in its greeting, in TLS; and with
 # this module, to keep connections to the auth server, and to do without it, in plain,
-# with a file of users, with that and a challenge, with a session log and limits, and in
+# with USER and PASS in one segment, with a file of users, with that and a challenge, with a session log and limits, and in
 # TLS with sessions that are used again and without.
-PORTS = ('plain', 'challenge', 'tls', 'kept', 'passed', 'filed', 'digest', 'watched', 'reusing',
-         'shaking')
+PORTS = ('plain', 'challenge', 'tls', 'kept', 'passed', 'pipelined', 'filed', 'digest',
+         'watched', 'reusing', 'shaking')
 
 # The users of the file, if it has few.
 FEW = 10
@@ -203,7 +209,7 @@ def configuration(side: Side, peers: Peers, ports: dict[str, int], users: str, w
     tls = TO_TLS.format(peers=peers) if peers.tls else ''
     return CONF.format(
         load_module=ours(f'load_module {side.module};'), max_commands=ours('pop3_max_commands 100000000;'),
-        keepalive=ours('pop3_auth_http_keepalive 8;'),
+        keepalive=ours('pop3_auth_http_keepalive 8;'), pipelining=ours('pop3_proxy_pipelining on;'),
         to_backend=ours(f'pop3_proxy_pass 127.0.0.1:{peers.backend};'), to_tls=ours(tls),
         user_file=ours(f'pop3_auth_user_file {users};'), watch=ours(WATCH),
         zone=ours('pop3_limit_zone 1m;'),

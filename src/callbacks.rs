@@ -56,7 +56,7 @@ impl Handler for Pop3 {
         match next {
             // Bytes that came along with a PROXY protocol header or a TLS
             // handshake raise no event of their own.
-            Next::Read if connection.tls() || connection.ready() => session.read_soon(),
+            Next::Read if connection.has_input() => session.read_soon(),
             next => go_on(session, next),
         }
     }

@@ -89,7 +89,7 @@ pub(crate) unsafe fn take_error(connection: *const ngx_connection_t) -> c_int {
 ///
 /// # Safety
 ///
-/// `connection` is live, without TLS.
+/// `connection` is live.
 pub(crate) unsafe fn peek(connection: *const ngx_connection_t) -> Received {
     let mut byte = 0_u8;
     // SAFETY: the caller's promise; one byte is looked at.
