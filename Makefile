@@ -32,6 +32,7 @@ check: build  ## Check formatting, lints, the house rules and the licenses
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo clippy --locked --workspace --all-targets -- -D warnings
 	tools/test-rules
 	tools/house-rules $(MODULE)
+	tools/check-messages.py
 	@tools/deps check
 	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t' ! -name '*.py') .ci/run demo/demo demo/dovecot demo/fill packaging/load-test packaging/debian/*.postinst
 	shellcheck -s sh -e SC1091,SC2034,SC2154 config config.make auto/requirements
