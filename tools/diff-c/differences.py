@@ -1,4 +1,4 @@
-"""The differences that are wanted. A1 to A18 are those of README.md."""
+"""The differences that are wanted. A1 to A18 are those of docs/differences.md."""
 
 import re
 from dataclasses import dataclass
