@@ -14,7 +14,7 @@ use POP3Proxy;
 
 our @EXPORT = qw/ start_dovecot next_login /;
 
-my ($dir, $seen);
+my ($dir, %seen);
 
 ###############################################################################
 
@@ -26,21 +26,27 @@ my ($dir, $seen);
 #	haproxy               wants a PROXY header
 #
 # and "certificate", a name in the test's directory; "oauth", the address of a
-# service that knows tokens (servers/oauth.py).  Whoever comes from this machine is
-# trusted: is offered XCLIENT.
+# service that knows tokens (servers/oauth.py); "folder", where it lives, if there is
+# another one beside it.  Whoever comes from this machine is trusted: is offered
+# XCLIENT.
 
 sub start_dovecot {
 	my ($t, $login, $password, %args) = @_;
 
-	my ($certificate, $oauth) = delete @args{qw/ certificate oauth /};
+	my ($certificate, $oauth, $folder) = delete @args{qw/ certificate oauth folder /};
 	my %port = map { $_ => port($args{$_}) } sort keys %args;
 
-	($dir, $seen) = ($t->testdir(), 0);
+	$dir = $t->testdir();
 
-	$t->write_file('dovecot-extra.conf',
+	my $home = defined $folder ? "$dir/$folder" : $dir;
+
+	$seen{$home} = 0;
+	mkdir $home;
+
+	$t->write_file(($folder // '.') . '/dovecot-extra.conf',
 		_patience() . _listeners(%port) . _tls($certificate) . _oauth($t, $oauth));
 
-	$t->run_daemon('../demo/dovecot', $dir, $port{plain}, $login, $password);
+	$t->run_daemon('../demo/dovecot', $home, $port{plain}, $login, $password);
 
 	for my $kind (sort keys %port) {
 		$t->waitforsocket("127.0.0.1:$port{$kind}")
@@ -136,15 +142,20 @@ EOF
 # is), lip, session, and tls.  Nothing when nobody does.
 
 sub next_login {
+	my ($folder) = @_;
+
+	my $home = defined $folder ? "$dir/$folder" : $dir;
 	my @logins;
 
-	wait_until(sub { (@logins = _logins()) > $seen }) or return {};
+	wait_until(sub { (@logins = _logins($home)) > $seen{$home} }) or return {};
 
-	return $logins[$seen++];
+	return $logins[$seen{$home}++];
 }
 
 sub _logins {
-	open my $fh, '<', "$dir/dovecot.log" or return;
+	my ($home) = @_;
+
+	open my $fh, '<', "$home/dovecot.log" or return;
 
 	return map { _login($_) } grep { / Log(?:in|ged in): .*\n/ } <$fh>;
 }
