@@ -45,8 +45,7 @@ class Result(NamedTuple):
     def met(self) -> bool:
         """Whether the goal is; a value that is not there meets none."""
         goal = self.figure.goal
-        value = {'value': self.ours.median, 'ratio': self.ratio,
-                 'difference': self.ours.median - self.c.median}[goal.of]
+        value = {'value': self.ours.median, 'ratio': self.ratio}[goal.of]
         slack = goal.slack
         if goal.within_noise:
             slack = value * math.hypot(self.c.spread, self.ours.spread)
