@@ -104,6 +104,11 @@ impl Handler for Pop3 {
             return;
         }
         cycle.log().notice(ANNOUNCEMENT);
+        for listen in cycle.listens() {
+            let how = if listen.tls { c" in TLS: " } else { c": " };
+            let summary = listen.conf.summary.as_bytes();
+            cycle.log().listens(c"POP3 at ", listen.address, how, summary);
+        }
         if let Some(path) = cycle.replaced_file() {
             cycle.log().warn_of_file(path, REPLACED);
         }
@@ -117,7 +122,9 @@ fn admit(
     conf: &ServerConf,
     state: &mut State,
 ) -> Result<bool, NoMemory> {
-    let Some(Limits { zone, sessions: Some(most), .. }) = &conf.limits else { return Ok(true) };
+    let Some(Limits { zone, sessions: Some((most, _)), .. }) = &conf.limits else {
+        return Ok(true);
+    };
     let Some(address) = connection.ip() else { return Ok(true) };
     match connection.logged(zone.begin(address, *most))? {
         Begun::Counted(counted) => state.counted = counted,

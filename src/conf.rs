@@ -14,11 +14,14 @@ pub mod log;
 pub mod log_directives;
 #[cfg(not(test))]
 mod once;
+mod pass;
 #[cfg(not(test))]
 pub mod proxy;
+mod summary;
 pub mod users;
 
 use ngx_mail::conf::{Conf, Refused, Server, StartTls};
+use ngx_mail::error::NoMemory;
 use ngx_mail::shared::List;
 use ngx_mail::text::{Text, Texts};
 use pop3::challenge::{self, UnfitName};
@@ -29,6 +32,7 @@ use crate::client::output::LONGEST_REPLY;
 use backend::{Backend, Settings};
 use limits::Limits;
 use log::Log;
+use summary::Summary;
 
 /// The default of `pop3_client_buffer`, in bytes.
 const CLIENT_BUFFER: usize = 4096;
@@ -59,6 +63,8 @@ pub struct ServerConf {
     pub logs: Option<List<Log>>,
     /// What the address of a client may do, if there is a limit.
     pub limits: Option<Limits>,
+    /// What the log says of the server when it comes into force.
+    pub summary: Text,
 }
 
 /// Those that depend on nothing but the configuration.
@@ -81,6 +87,7 @@ impl Default for ServerConf {
             backend: None,
             logs: None,
             limits: None,
+            summary: Text::EMPTY,
             policy: Policy {
                 methods: Methods::default(),
                 starttls: pop3::StartTls::Off,
@@ -139,6 +146,19 @@ impl ServerConf {
     }
 }
 
+impl ServerConf {
+    fn summarize(&self, cf: &mut Conf<'_>) -> Result<Text, NoMemory> {
+        let Some(backend) = &self.backend else { return Ok(Text::EMPTY) };
+        let summary = Summary {
+            policy: &self.policy,
+            backend,
+            limits: self.limits.as_ref(),
+            logs: self.logs.as_ref(),
+        };
+        cf.text(&|put| summary.write(put))
+    }
+}
+
 impl ngx_mail::conf::ServerConf for ServerConf {
     /// Takes what is not set here from the mail{} level, and makes the replies.
     ///
@@ -154,6 +174,8 @@ impl ngx_mail::conf::ServerConf for ServerConf {
         self.backend = self.settings.merge(&parent.settings, cf, &self.policy.methods)?;
         self.logs = self.log_settings.merge(&parent.log_settings, cf)?;
         self.limits = self.limit_settings.merge(&parent.limit_settings, cf)?;
+
+        self.summary = self.summarize(cf)?;
 
         let names = self.capabilities.as_ref().or(parent.capabilities.as_ref());
         self.replies = make_replies(cf, names, &self.policy)?;

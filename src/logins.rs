@@ -54,7 +54,7 @@ fn delay(mut login: Login<'_>, time: u64) {
 fn check(login: Login<'_>) {
     let Some(Backend { source, .. }) = &login.conf().backend else { return fail(login) };
     match source {
-        Source::Pass { addresses, .. } => at_backend::begin(login, addresses.take_turn()),
+        Source::Pass(pass) => at_backend::begin(login, pass.addresses.take_turn()),
         Source::Auth(auth) => asking::begin(login, auth),
         Source::File(file) => checking::begin(login, file),
     }

@@ -8,7 +8,7 @@ use nginx_sys::{ngx_cycle_t, ngx_test_config};
 
 use crate::bindings::{
     ngx_mail_conf_ctx_t, ngx_mail_core_main_conf_t, ngx_mail_core_module, ngx_mail_core_srv_conf_t,
-    ngx_mail_module,
+    ngx_mail_listen_t, ngx_mail_module,
 };
 use crate::file;
 use crate::log::Log;
@@ -19,6 +19,16 @@ pub struct Cycle<'a, M> {
     /// Live for `'a`, with a configuration that is complete and a log.
     raw: NonNull<ngx_cycle_t>,
     live: PhantomData<(&'a ngx_cycle_t, M)>,
+}
+
+/// An address on which clients come (`listen`).
+pub struct Listen<'a, M: Registered> {
+    /// It, in text.
+    pub address: &'a [u8],
+    /// Whether TLS comes first there.
+    pub tls: bool,
+    /// The configuration of its server.
+    pub conf: &'a M::ServerConf,
 }
 
 impl<M: Registered> Cycle<'_, M> {
@@ -50,20 +60,51 @@ impl<M: Registered> Cycle<'_, M> {
 
     /// The configuration of each server that has the module's protocol.
     pub fn servers(&self) -> impl Iterator<Item = &M::ServerConf> {
-        // SAFETY: the invariant; `conf_ctx` holds a pointer for each core
-        // module, that of ngx_mail_module is null without a mail{} block. A server that is
+        // SAFETY: the invariant; the core module has a list of its servers. A server that is
         // complete has the configuration of each mail module.
         unsafe {
-            let mail = (*self.raw.as_ptr()).conf_ctx.add(ngx_mail_module.index);
-            let mail = (*mail).cast::<ngx_mail_conf_ctx_t>();
-            let servers = mail.as_ref().map_or(&[][..], |mail| {
-                let core = *mail.main_conf.add(ngx_mail_core_module.ctx_index);
-                let core = core.cast::<ngx_mail_core_main_conf_t>();
+            let servers = self.core().map_or(&[][..], |core| {
                 (*core).servers.as_slice::<*mut ngx_mail_core_srv_conf_t>()
             });
-            servers.iter().filter(|&&server| (*server).protocol == M::protocol()).map(|&server| {
-                &*(*(*(*server).ctx).srv_conf.add(M::ctx_index())).cast::<M::ServerConf>()
+            servers.iter().filter_map(|&server| Self::own((*server).ctx))
+        }
+    }
+
+    /// Each address on which clients come to such a server.
+    pub fn listens(&self) -> impl Iterator<Item = Listen<'_, M>> {
+        // SAFETY: as in servers(), and it has one of what they listen on.
+        unsafe {
+            let listens =
+                self.core().map_or(&[][..], |core| (*core).listen.as_slice::<ngx_mail_listen_t>());
+            listens.iter().filter_map(|listen| {
+                let conf = Self::own(listen.ctx)?;
+                Some(Listen { address: listen.addr_text.as_bytes(), tls: listen.ssl() != 0, conf })
             })
+        }
+    }
+
+    /// The core module's configuration.
+    fn core(&self) -> Option<*const ngx_mail_core_main_conf_t> {
+        // SAFETY: the invariant; `conf_ctx` holds a pointer for each core module, that of
+        // ngx_mail_module is null without a mail{} block.
+        unsafe {
+            let mail = (*self.raw.as_ptr()).conf_ctx.add(ngx_mail_module.index);
+            let mail = (*mail).cast::<ngx_mail_conf_ctx_t>().as_ref()?;
+            Some((*mail.main_conf.add(ngx_mail_core_module.ctx_index)).cast())
+        }
+    }
+
+    /// The module's configuration of a server, if that has its protocol.
+    ///
+    /// # Safety
+    ///
+    /// It is a server's that is complete, and live for `'c`.
+    pub(crate) unsafe fn own<'c>(server: *const ngx_mail_conf_ctx_t) -> Option<&'c M::ServerConf> {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let core = *(*server).srv_conf.add(ngx_mail_core_module.ctx_index);
+            let own = (*core.cast::<ngx_mail_core_srv_conf_t>()).protocol == M::protocol();
+            own.then(|| &*(*(*server).srv_conf.add(M::ctx_index())).cast::<M::ServerConf>())
         }
     }
 

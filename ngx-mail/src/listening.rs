@@ -8,8 +8,8 @@ use nginx_sys::{
 };
 
 use crate::bindings::{
-    ngx_mail_addr_conf_t, ngx_mail_core_module, ngx_mail_core_srv_conf_t, ngx_mail_in_addr_t,
-    ngx_mail_in6_addr_t, ngx_mail_init_connection, ngx_mail_port_t,
+    ngx_mail_addr_conf_t, ngx_mail_in_addr_t, ngx_mail_in6_addr_t, ngx_mail_init_connection,
+    ngx_mail_port_t,
 };
 use crate::cycle::Cycle;
 use crate::registered::Registered;
@@ -61,10 +61,7 @@ unsafe fn serves<M: Registered>(listening: &ngx_listening_t, family: c_int) -> b
     // its family, and each the configuration of its server.
     unsafe {
         let port = &*listening.servers.cast::<ngx_mail_port_t>();
-        let is_own = |address: &ngx_mail_addr_conf_t| {
-            let core = *(*address.ctx).srv_conf.add(ngx_mail_core_module.ctx_index);
-            (*core.cast::<ngx_mail_core_srv_conf_t>()).protocol == M::protocol()
-        };
+        let is_own = |address: &ngx_mail_addr_conf_t| Cycle::<M>::own(address.ctx).is_some();
         if family == AF_INET6 as c_int {
             let addresses = port.addrs.cast::<ngx_mail_in6_addr_t>();
             (0..port.naddrs).any(|index| is_own(&(*addresses.add(index)).conf))

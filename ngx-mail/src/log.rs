@@ -75,6 +75,29 @@ impl<'a> Log<'a> {
         self.write(NGX_LOG_INFO, errno, text, c"", c"");
     }
 
+    /// Logs at info level what there is at an address: what, how, and with which text,
+    /// without a control character.
+    pub fn listens(self, what: &CStr, address: &[u8], how: &CStr, text: &[u8]) {
+        // SAFETY: the log is live, "%s" takes a string, "%*s" a length and a pointer to
+        // as many bytes.
+        unsafe {
+            if (*self.as_ptr()).log_level >= NGX_LOG_INFO as usize {
+                ngx_log_error_core(
+                    NGX_LOG_INFO as usize,
+                    self.as_ptr(),
+                    0,
+                    c"%s%*s%s%*s".as_ptr(),
+                    what.as_ptr(),
+                    address.len(),
+                    address.as_ptr(),
+                    how.as_ptr(),
+                    text.len(),
+                    text.as_ptr(),
+                );
+            }
+        }
+    }
+
     /// Logs at error level how a server has failed: which one that is, if its address is
     /// not in each line of the session's; `errno` adds the text of a system error if it
     /// is not 0; its own words are in quotes, and must not be able to forge a line.

@@ -227,6 +227,11 @@ impl Conf<'_> {
 }
 
 impl Tls {
+    /// Whether certificates are verified.
+    pub const fn verifies(&self) -> bool {
+        self.verify
+    }
+
     /// nginx's pointer.
     pub(crate) const fn as_ptr(&self) -> *mut ngx_ssl_t {
         self.raw.as_ptr()

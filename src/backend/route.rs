@@ -25,13 +25,13 @@ impl<'c> Route<'c> {
     /// That of the configuration, to this place if it has several.
     pub fn of(backend: &'c Backend, place: Option<usize>) -> Self {
         let known = match &backend.source {
-            Source::Pass { addresses, host } => Some((addresses, host)),
+            Source::Pass(pass) => Some((&pass.addresses, &pass.host)),
             Source::Auth(_) => None,
             Source::File(file) => match place {
                 Some(place) => {
                     file.places().get(place).map(|place| (&place.addresses, &place.host))
                 }
-                None => file.fallback.as_ref().map(|(addresses, host)| (addresses, host)),
+                None => file.fallback.as_ref().map(|pass| (&pass.addresses, &pass.host)),
             },
         };
         let (addresses, host) = known.unzip();

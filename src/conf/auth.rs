@@ -19,8 +19,8 @@ const PORT: u16 = 80;
 /// What stands in one level of the configuration.
 #[derive(Default)]
 pub struct Settings {
-    /// `auth_http`.
-    pub url: Option<Found>,
+    /// `auth_http`, and what was found there.
+    pub url: Option<(Text, Found)>,
     /// `auth_http_header`: names and values, in turn.
     pub headers: Option<Texts>,
     /// `auth_http_timeout`, in milliseconds.
@@ -41,6 +41,8 @@ pub struct Auth {
     pub host: Text,
     /// What it is asked for.
     pub uri: Text,
+    /// What stands in the configuration.
+    pub text: Text,
     /// Lines to be put into each request.
     pub headers: Text,
     /// How long it may take to answer, in milliseconds.
@@ -58,7 +60,7 @@ impl Settings {
     ///
     /// There is no memory.
     pub fn merge(&self, parent: &Self, cf: &mut Conf<'_>) -> Result<Option<Auth>, Refused> {
-        let Some(url) = self.url.or(parent.url) else { return Ok(None) };
+        let Some((text, url)) = self.url.or(parent.url) else { return Ok(None) };
         let headers = self.headers.as_ref().or(parent.headers.as_ref());
         let write = |mut put: &mut dyn FnMut(&[u8])| {
             let mut words = headers.into_iter().flat_map(Texts::iter);
@@ -74,6 +76,7 @@ impl Settings {
                 Host::Unix => Text::fixed(b"localhost"),
                 _ => url.text(),
             },
+            text,
             uri: if uri.as_bytes().is_empty() { Text::fixed(b"/") } else { uri },
             headers: cf.text(&write)?,
             timeout: self.timeout.or(parent.timeout).unwrap_or(TIMEOUT),

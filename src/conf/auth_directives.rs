@@ -22,7 +22,8 @@ impl Directive for AuthHttp {
     fn set(cf: &mut Conf<'_>, conf: &mut ServerConf) -> Result<(), Refused> {
         cf.hand_to_auth_http()?;
         let value = cf.value(0).unwrap_or(Text::EMPTY);
-        conf.settings.auth.url = Some(cf.look_up_url(value, c"in the \"auth_http\" directive")?);
+        let found = cf.look_up_url(value, c"in the \"auth_http\" directive")?;
+        conf.settings.auth.url = Some((value, found));
 
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! What the configuration says of backends.
 
-use ngx_mail::address::{Addresses, Found, Host};
+use ngx_mail::address::{Found, Host};
 use ngx_mail::conf::{Conf, Refused};
 use ngx_mail::text::Text;
 use ngx_mail::tls::{Options, Tls, Unusable, Versions};
 use pop3::Methods;
 
 use super::auth::{self, Auth};
+use super::pass::Pass;
 use super::users::{Files, UserFile};
 
 /// The depth of a chain of certificates: those of public CAs have two intermediate
@@ -86,12 +87,7 @@ pub struct Backend {
 /// Who says where a login goes.
 pub enum Source {
     /// The configuration.
-    Pass {
-        /// Where the backend is.
-        addresses: Addresses,
-        /// What it is called.
-        host: Host,
-    },
+    Pass(Pass),
     /// An auth server.
     Auth(Auth),
     /// A file of users.
@@ -129,9 +125,9 @@ impl Settings {
                 }
                 Source::File(file)
             }
-            (None, Some((addresses, host))) => {
+            (None, Some(pass)) => {
                 check_methods(cf, methods)?;
-                Source::Pass { addresses, host }
+                Source::Pass(pass)
             }
             (None, None) => match self.auth.merge(&parent.auth, cf)? {
                 Some(auth) => Source::Auth(auth),
@@ -191,13 +187,9 @@ impl Settings {
     }
 
     /// The backend of `pop3_proxy_pass`.
-    fn backend(
-        &self,
-        cf: &mut Conf<'_>,
-        (pass, found): (Text, Found),
-    ) -> Result<(Addresses, Host), Refused> {
-        self.check_name(cf, pass, found.host())?;
-        Ok((cf.addresses(&found, self.port())?, found.host()))
+    fn backend(&self, cf: &mut Conf<'_>, (text, found): (Text, Found)) -> Result<Pass, Refused> {
+        self.check_name(cf, text, found.host())?;
+        Ok(Pass { addresses: cf.addresses(&found, self.port())?, host: found.host(), text })
     }
 
     /// This level, and what is not set in it from the outer one.

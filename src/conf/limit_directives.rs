@@ -68,9 +68,9 @@ fn read_zone(cf: &mut Conf<'_>, value: Text) -> Result<Shared<Zone>, Refused> {
     Ok(cf.share(zone)?)
 }
 
-fn read_sessions(cf: &mut Conf<'_>, value: Text) -> Result<u32, Refused> {
+fn read_sessions(cf: &mut Conf<'_>, value: Text) -> Result<(u32, Text), Refused> {
     let number = parse_number(value).and_then(|number| u32::try_from(number).ok());
-    number.filter(|&number| number > 0).ok_or_else(|| {
+    number.filter(|&number| number > 0).map(|number| (number, value)).ok_or_else(|| {
         cf.refuse_value(
             c"invalid number",
             value.as_bytes(),
@@ -79,12 +79,12 @@ fn read_sessions(cf: &mut Conf<'_>, value: Text) -> Result<u32, Refused> {
     })
 }
 
-fn read_delay(cf: &mut Conf<'_>, value: Text) -> Result<u64, Refused> {
+fn read_delay(cf: &mut Conf<'_>, value: Text) -> Result<(u64, Text), Refused> {
     let time = match value.as_bytes() {
         b"off" => Some(0),
         _ => parse_time(value).filter(|&time| time > 0),
     };
-    time.map(|time| time as u64).ok_or_else(|| {
+    time.map(|time| (time as u64, value)).ok_or_else(|| {
         cf.refuse_value(c"invalid time", value.as_bytes(), c"a time such as \"5s\", or \"off\"")
     })
 }

@@ -52,6 +52,8 @@ pub enum Logs {
 pub struct Entry {
     /// Where the lines go.
     pub sink: Sink,
+    /// That, as it stands in the configuration.
+    pub target: Text,
     /// What the format is called, if it is not the default.
     pub format: Option<Text>,
 }
@@ -83,6 +85,8 @@ enum Piece {
 pub struct Log {
     /// Where the lines go.
     pub sink: Sink,
+    /// That, as it stands in the configuration.
+    pub target: Text,
     /// What they say.
     pub format: Shared<Format>,
 }
@@ -156,12 +160,12 @@ impl Settings {
             return Ok(None);
         };
         let mut logs = cf.list()?;
-        for &Entry { sink, format } in entries.as_slice() {
+        for &Entry { sink, target, format } in entries.as_slice() {
             let sink = match sink {
                 Sink::File(file) => Sink::File(parent.known(cf, file)?),
                 Sink::Syslog(_) => sink,
             };
-            logs.push(Log { sink, format: parent.format(cf, format)? })?;
+            logs.push(Log { sink, target, format: parent.format(cf, format)? })?;
         }
         Ok(Some(logs))
     }

@@ -53,10 +53,10 @@ impl Directive for Log {
             Some(Logs::Off) => {
                 Err(Refused::Because(c"\"off\" has to stand alone: remove the others"))
             }
-            Some(Logs::On(list)) => Ok(list.push(Entry { sink, format })?),
+            Some(Logs::On(list)) => Ok(list.push(Entry { sink, target: path, format })?),
             None => {
                 let mut list = cf.list()?;
-                list.push(Entry { sink, format })?;
+                list.push(Entry { sink, target: path, format })?;
                 *logs = Some(Logs::On(list));
                 Ok(())
             }

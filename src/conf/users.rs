@@ -4,6 +4,7 @@ use core::cell::Cell;
 use core::ffi::CStr;
 use core::ops::Range;
 
+use super::pass::Pass;
 use ngx_mail::address::{Addresses, Host};
 use ngx_mail::conf::{Conf, Refused};
 use ngx_mail::crypt::Crypt;
@@ -46,7 +47,9 @@ pub struct UserFile {
     loaded: Shared<Loaded>,
     backends: Shared<Backends>,
     /// Where those log in that have no backend there.
-    pub fallback: Option<(Addresses, Host)>,
+    pub fallback: Option<Pass>,
+    /// Where it is: its whole path.
+    pub path: Text,
 }
 
 /// A file of users.
@@ -130,7 +133,7 @@ impl UserFile {
         files: &Files,
         path: Text,
         port: u16,
-        fallback: Option<(Addresses, Host)>,
+        fallback: Option<Pass>,
     ) -> Result<Self, Refused> {
         let loaded = files.load(cf, path)?;
         if let (Some(line), None) = (loaded.users.without_backend, &fallback) {
@@ -141,7 +144,7 @@ impl UserFile {
         }
         let backends = loaded.backends(cf, port)?;
 
-        Ok(Self { loaded, backends, fallback })
+        Ok(Self { loaded, backends, fallback, path })
     }
 
     /// Refuses a backend without a name that its certificate could have.

@@ -63,7 +63,7 @@ pub fn succeeded(connection: &Connection<'_, Pop3>) {
 /// Where failed logins are noted, and how long the next ones wait at most, if they do.
 fn of<'c>(connection: &Connection<'c, Pop3>) -> Option<(&'c Zone, u64)> {
     match &connection.conf().limits {
-        Some(Limits { zone, delay: Some(most), .. }) => Some((zone, *most)),
+        Some(Limits { zone, delay: Some((most, _)), .. }) => Some((zone, *most)),
         _ => None,
     }
 }
