@@ -1,16 +1,27 @@
 //! The auth server and the backend: they let everybody in.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::LazyLock;
 use std::thread;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::Failure;
 use crate::logins::UNANSWERED;
 
+/// A connection has a thread of its own, and there are thousands.
+const STACK: usize = 64 * 1024;
+
+/// The reply to RETR: 50 KB in lines as mail has them.
+static MESSAGE: LazyLock<String> = LazyLock::new(|| {
+    let line = "The quick brown fox jumps over the lazy dog, and then over all of its puppies.\r\n";
+    format!("+OK\r\n{}.\r\n", line.repeat(640))
+});
+
 /// Serves both until the standard input ends.
 pub fn serve() -> Result<(), Failure> {
-    let auth = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let backend = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let (auth, backend) = (listen()?, listen()?);
     let backend_port = backend.local_addr()?.port();
     println!("{} {backend_port}", auth.local_addr()?.port());
     io::stdout().flush()?;
@@ -23,12 +34,22 @@ pub fn serve() -> Result<(), Failure> {
     });
     thread::spawn(move || {
         for stream in backend.incoming().flatten() {
-            thread::spawn(|| pop3(stream));
+            // A connection without one is closed: that is the client's to tell of, too.
+            let _ = thread::Builder::new().stack_size(STACK).spawn(|| pop3(stream));
         }
     });
     io::copy(&mut io::stdin().lock(), &mut io::sink())?;
 
     Ok(())
+}
+
+/// Listens where a thousand clients may come at a time.
+fn listen() -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    socket.listen(4096)?;
+
+    Ok(socket.into())
 }
 
 /// Answers the request of a connection, and those behind it if it is one of HTTP/1.1.
@@ -80,8 +101,8 @@ fn is_kept(request: &[u8]) -> bool {
     line.ends_with(b" HTTP/1.1")
 }
 
-/// Says +OK to whatever comes, until QUIT; nothing to the PASS of a login that is to have
-/// no answer.
+/// Says +OK to whatever comes, until QUIT, with a message behind that of RETR; nothing to the
+/// PASS of a login that is to have no answer.
 fn pop3(mut stream: TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut lines = BufReader::new(stream.try_clone()?);
@@ -100,7 +121,9 @@ fn pop3(mut stream: TcpStream) -> io::Result<()> {
             return Ok(());
         }
         unanswered |= line.starts_with(UNANSWERED);
-        if !(unanswered && line.starts_with("PASS")) {
+        if line.starts_with("RETR") {
+            replies.push_str(&MESSAGE);
+        } else if !(unanswered && line.starts_with("PASS")) {
             replies.push_str("+OK\r\n");
         }
         if line.starts_with("QUIT") {
