@@ -11,7 +11,7 @@ endif
 
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
-	diff-c mutants fuzz-smoke fuzz sanitize valgrind soak bench \
+	diff-c mutants fuzz-smoke fuzz sanitize valgrind soak bench bench-peers \
 	dist deb test-dist test-configure test-forks test-deb test-rpm test-clients \
 	test-auth
 
@@ -29,6 +29,7 @@ check: build  ## Check formatting, lints, the house rules and the licenses
 	cargo fmt --check
 	cargo fmt --check -p address-limits -p auth-http -p log-format -p ngx-mail -p pop3 -p user-file -p load
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
+	cargo fmt --check --manifest-path bench/peers/client/Cargo.toml
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo clippy --locked --workspace --all-targets -- -D warnings
 	tools/test-rules
 	tools/house-rules $(MODULE)
@@ -88,6 +89,12 @@ soak: deps  ## Run mixed traffic and faults against one worker for SECONDS=600
 bench: deps  ## Measure one worker with this module and with the C module, side by side
 	@tools/deps bench
 	module=$$(tools/module bench) && cargo build --release --locked -p load && bench/run --module "$$module"
+
+PEERS_CLIENT = --manifest-path bench/peers/client/Cargo.toml --target-dir build/peers-client
+bench-peers: deps  ## Measure this module beside the C module, stream, Dovecot and Perdition
+	@tools/deps bench
+	cargo build --release --locked $(PEERS_CLIENT)
+	module=$$(tools/module bench) && cargo build --release --locked -p load && bench/run-peers --module "$$module"
 
 test-clients:  ## Log in with nine more clients in their default settings, and by OAuth
 	@tools/deps build test clients
