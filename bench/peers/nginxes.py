@@ -52,6 +52,7 @@ stream {{
 AUTH_HTTP = 'auth_http 127.0.0.1:{place.peers.auth}/auth;'
 KEPT = AUTH_HTTP + '\n    pop3_auth_http_keepalive 16;'
 PROXY_PASS = 'pop3_proxy_pass 127.0.0.1:{place.peers.backend};'
+PIPELINING = PROXY_PASS + '\n    pop3_proxy_pipelining on;'
 USER_FILE = PROXY_PASS + '\n    pop3_auth_user_file {users};'
 
 
@@ -75,13 +76,15 @@ class Nginx(Peer):
 
 
 def peers(nginx: Path, module: Path) -> list[Peer]:
-    """Of ours there are four, by how it is decided who may log in and where."""
+    """Of ours there are five, by how it is decided who may log in and where."""
     return [
         Nginx('C', 'nginx with its C module, by auth_http', nginx, None, AUTH_HTTP),
         Nginx('auth_http', 'nginx with this module, by auth_http', nginx, module, AUTH_HTTP),
         Nginx('kept', 'nginx with this module, by auth_http on connections that are kept',
               nginx, module, KEPT),
         Nginx('proxy_pass', 'nginx with this module, by pop3_proxy_pass', nginx, module, PROXY_PASS),
+        Nginx('pipelining', 'nginx with this module, by pop3_proxy_pass, with pop3_proxy_pipelining',
+              nginx, module, PIPELINING),
         Nginx('user file', f'nginx with this module, by a file of {FEW} users', nginx, module, USER_FILE),
         Nginx('stream', 'nginx as a stream proxy, which knows of no login: the floor',
               nginx, None, '', STREAM),

@@ -20,7 +20,8 @@ PANELS = {
     FULL_AT_LIMIT: ('Logins of 500 while the limit is full', True),
 }
 NAMES = {'C': 'nginx, C module', 'auth_http': 'this, auth_http', 'kept': 'this, kept connections',
-         'proxy_pass': 'this, pop3_proxy_pass', 'user file': 'this, user file', 'stream': 'nginx stream'}
+         'proxy_pass': 'this, pop3_proxy_pass', 'pipelining': 'this, pop3_proxy_pipelining',
+         'user file': 'this, user file', 'stream': 'nginx stream'}
 
 
 def draw(come: Results, peers: list[Peer], path: Path) -> None:

@@ -38,7 +38,7 @@ The medians of this run; *of C* and the like is that column's figure.
 Medians; behind ± is half of the interquartile range as a part of them, where there was more
 than one run. The servers take turns, in the order of the columns and back. Words instead of a
 figure say why there is none: where a single login does not succeed, nothing is told of the
-others. The four columns behind C's are this module, by how it is decided who may log in and
+others. The five columns behind C's are this module, by how it is decided who may log in and
 where.
 
 - A **login** is a connection, the greeting, USER, PASS and QUIT with their replies, and the
@@ -56,8 +56,9 @@ where.
   ({processes} of Perdition's) beside a tenth of them.
 - **Relayed** are {messages:,} messages of 50 KB, one RETR after the other, to a client that
   acknowledges at once. A RETR is timed with a client that does as Linux does by default: there
-  some servers wait for it for 40 ms. Buffers are those that each has by default, for nginx
-  `proxy_buffer` of 4 KB (a page) in mail and `proxy_buffer_size` of 16 KB in stream.
+  some servers wait for it for 40 ms. Buffers are those that each has by default: with the C
+  module `proxy_buffer` of 4 KB (a page), in stream `proxy_buffer_size` of 16 KB, with this
+  module 32 KB of the worker's.
 - **Silent clients** are greeted and say nothing. The **limit** is {full_at:,} connections
   (`worker_connections`, which in nginx are those to backends, too; `client_limit`;
   `connection_limit`), with {more:,} silent clients, and {trying} logins one after the other,
