@@ -119,7 +119,7 @@ pub mod log;
 pub mod log_file;
 pub mod login;
 mod owner;
-pub mod passing;
+mod passing;
 mod place;
 pub mod process;
 pub mod random;

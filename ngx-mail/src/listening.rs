@@ -17,7 +17,7 @@ use crate::registered::Registered;
 /// Has what is sent to a client leave at once, whatever of it the client has acknowledged:
 /// what Nagle's algorithm holds back until it does is late by its delay, 40 ms. It is set on
 /// the sockets that listen, of which a connection inherits it: a system call for each is
-/// saved.
+/// saved. A socket that another protocol's server has after a reload keeps it.
 ///
 /// # Safety
 ///

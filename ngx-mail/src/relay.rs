@@ -10,33 +10,36 @@ use core::ptr::{self, NonNull};
 use core::slice;
 
 use nginx_sys::{
-    NGX_AGAIN, NGX_ERROR, SSL_CTRL_MODE, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_ctrl,
-    ngx_add_timer, ngx_connection_t, ngx_recv_pt, u_char,
+    BIO_ctrl, NGX_AGAIN, NGX_ERROR, SSL_CTRL_MODE, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER, SSL_ctrl,
+    SSL_get_wbio, ngx_add_timer, ngx_connection_t, ngx_recv_pt, u_char,
 };
 
 use crate::bindings::ngx_mail_session_t;
 use crate::client::Client as _;
+use crate::error::NoMemory;
 use crate::heap::Bytes;
 use crate::kind::last_state;
 use crate::log::Log;
 use crate::login::{Authenticator, Login};
-use crate::passing::{self, ROOM};
+use crate::passing;
 use crate::place::{Owned, Place};
 use crate::record::{End, Record};
 use crate::session::Handler;
 use crate::upstream::{Phase, Upstream};
 
+/// BIO_CTRL_GET_KTLS_SEND, which the headers of OpenSSL have from 3.0 on.
+const GET_KTLS_SEND: c_int = 73;
+
 impl<M: Authenticator> Login<'_, M> {
     /// Has nginx relay between client and backend: the client has logged in. It is sent
     /// this line of the backend first. It is an error of ours if that is not one that
-    /// nginx would relay behind, or longer than what it [reads](ROOM) in one go, and without
-    /// an attempt.
+    /// nginx would relay behind, or longer than 4 KB, and without an attempt.
     pub fn relay(mut self, line: Bytes) {
         let raw = self.raw();
         let shown = self.session.connection().attempt().is_some();
         // SAFETY: the table is static.
         let state = last_state(unsafe { (*M::protocol()).type_ }, line.as_slice());
-        let fits = line.as_slice().len() <= ROOM;
+        let fits = self.ready_memory().is_ok_and(|room| line.as_slice().len() <= room);
         let (Some(state), Some(raw), true) = (state, raw, shown && fits) else {
             return self.session.internal_error();
         };
@@ -66,6 +69,47 @@ impl<M: Authenticator> Login<'_, M> {
             }
             hand_over::<M>(session, state);
         }
+    }
+
+    /// Readies nginx's buffer for what the backend sends; gives how much it has room for. It
+    /// stays with the session where what was given to a send may be needed behind that: with
+    /// TLS in the kernel, OpenSSL takes the bytes from there when it tries again, wherever
+    /// they have been moved to; and before the client is ready nginx sends nothing.
+    fn ready_memory(&mut self) -> Result<usize, NoMemory> {
+        let connection = self.session.connection();
+        let client = connection.as_ptr();
+        // SAFETY: the session is live, and nginx has begun to proxy: its buffer was taken
+        // over, and nothing is in it.
+        unsafe {
+            let Some(buffer) = (*connection.session()).proxy.as_ref().map(|proxy| proxy.buffer)
+            else {
+                return Ok(0);
+            };
+            if (*(*client).write).ready() == 0 || is_in_kernel_tls(client) {
+                let Some(upstream) = connection.shown().upstream.as_deref_mut() else {
+                    return Ok(0);
+                };
+                let stays = passing::stay(buffer, &mut upstream.memory);
+                connection.logged(stays)?;
+            }
+            Ok((*buffer).end.addr().saturating_sub((*buffer).start.addr()))
+        }
+    }
+}
+
+/// Whether the kernel encrypts what is sent (kTLS, `ssl_conf_command Options KTLS`).
+///
+/// # Safety
+///
+/// The connection is live.
+unsafe fn is_in_kernel_tls(connection: *const ngx_connection_t) -> bool {
+    // SAFETY: the caller's promise; the command (BIO_get_ktls_send()) has no arguments, and
+    // an OpenSSL that does not know it says 0.
+    unsafe {
+        (*connection).ssl.as_ref().is_some_and(|tls| {
+            let bio = SSL_get_wbio(tls.connection);
+            BIO_ctrl(bio, GET_KTLS_SEND, 0, ptr::null_mut()) == 1
+        })
     }
 }
 
@@ -130,7 +174,7 @@ unsafe fn watch<M: Handler>(session: *mut ngx_mail_session_t, connection: *mut n
         (*connection).send = Some(send::<M>);
         (*client).recv = Some(client_receive::<M>);
         (*client).send = Some(client_send::<M>);
-        if let Some(tls) = (*client).ssl.as_ref() {
+        if let (Some(tls), false) = ((*client).ssl.as_ref(), upstream.memory.stays()) {
             // What the client has not taken is moved.
             SSL_ctrl(
                 tls.connection,
@@ -146,8 +190,8 @@ unsafe fn watch<M: Handler>(session: *mut ngx_mail_session_t, connection: *mut n
     }
 }
 
-/// `recv` of the backend, for which nginx has room when the client has all that came before.
-/// It is there that the end is answered, as nothing can be sent behind it any more.
+/// `recv` of the backend, once the client has all that came before. It is there that the end
+/// is answered, as nothing can be sent behind it any more.
 unsafe extern "C" fn receive<M: Handler>(
     connection: *mut ngx_connection_t,
     memory: *mut u_char,
@@ -157,11 +201,12 @@ unsafe extern "C" fn receive<M: Handler>(
     // nginx relays.
     unsafe {
         let session = (*connection).data.cast::<ngx_mail_session_t>();
-        if (*(*(*session).connection).write).ready() == 0 {
+        let buffer = (*(*session).proxy).buffer;
+        if (*(*(*session).connection).write).ready() == 0 || (*buffer).pos != (*buffer).last {
             // It stays with the backend: nginx would keep it in memory that is everybody's.
             return NGX_AGAIN as isize;
         }
-        let n = receive_or_end::<M>(session, connection, memory, size);
+        let n = call(own::<M>(session, |upstream| upstream.receive), connection, memory, size);
         if n == 0 {
             end_tls::<M>(session);
         }
@@ -170,35 +215,6 @@ unsafe extern "C" fn receive<M: Handler>(
                 let leaving = record.tell_last_words(M::is_leaving);
                 record.end(if leaving { End::Client } else { End::Backend });
             });
-        }
-        n
-    }
-}
-
-/// Reads from the backend. In plain, what ends a read short of its room is the end, if that
-/// has come (EPOLLRDHUP): another system call would tell nothing else.
-///
-/// # Safety
-///
-/// As for receive().
-unsafe fn receive_or_end<M: Handler>(
-    session: *mut ngx_mail_session_t,
-    connection: *mut ngx_connection_t,
-    memory: *mut u_char,
-    size: usize,
-) -> isize {
-    // SAFETY: the caller's promise.
-    unsafe {
-        let read = (*connection).read;
-        if Place::<M>::upstream(session).is_some_and(|upstream| upstream.drained) {
-            (*read).set_ready(0);
-            (*read).set_eof(1);
-            return 0;
-        }
-        let n = call(own::<M>(session, |upstream| upstream.receive), connection, memory, size);
-        if let Some(upstream) = Place::<M>::upstream(session) {
-            let short = usize::try_from(n).is_ok_and(|n| n > 0 && n < size);
-            upstream.drained = short && upstream.ssl.is_null() && (*read).pending_eof() != 0;
         }
         n
     }
@@ -268,7 +284,7 @@ unsafe extern "C" fn client_send<M: Handler>(
         let sent = usize::try_from(n).unwrap_or(0);
         let end = if n == NGX_ERROR as isize {
             End::Client
-        } else if passing::go_on((*(*session).proxy).buffer, sent, &mut upstream.kept).is_ok() {
+        } else if passing::go_on((*(*session).proxy).buffer, sent, &mut upstream.memory).is_ok() {
             return n;
         } else {
             Log::from_raw(NonNull::new_unchecked((*client).log)).no_memory();

@@ -10,6 +10,7 @@ use nginx_sys::{
 };
 
 use crate::heap::Bytes;
+use crate::passing::Memory;
 use crate::tls_sessions::TlsSessions;
 
 /// A connection to a backend, or to the auth server. It is closed with this, unless
@@ -40,10 +41,8 @@ pub(crate) struct Upstream {
     pub dispensable: bool,
     /// What nginx is to read first when it relays.
     pub line: Option<Bytes>,
-    /// What the client has not taken yet of what a backend has sent, while nginx relays.
-    pub kept: Option<Bytes>,
-    /// Whether all is read of a backend that has ended, while nginx relays.
-    pub drained: bool,
+    /// Where nginx has what a backend has sent, while it relays.
+    pub memory: Memory,
     /// Whether nginx has failed, and closed the connection.
     pub failed: bool,
     /// That of the connection while nginx relays.
@@ -88,8 +87,7 @@ impl Upstream {
             sending: false,
             dispensable: false,
             line: None,
-            kept: None,
-            drained: false,
+            memory: Memory::new(),
             failed: false,
             number: 0,
         }
