@@ -95,10 +95,11 @@ unsafe extern "C" fn handshaked<M: Authenticator>(raw: *mut ngx_connection_t) {
     // SAFETY: as in upstream_event(); handshake() sets it.
     let mut login = unsafe { Login::<M>::of(raw) };
     // SAFETY: the connection is live, and in TLS.
-    let (done, timed_out) = unsafe {
+    let (done, closing, timed_out) = unsafe {
         (*(*raw).read).handler = Some(upstream_event::<M>);
         (*(*raw).write).handler = Some(upstream_event::<M>);
-        ((*(*raw).ssl).handshaked() != 0, (*(*raw).read).timedout() != 0)
+        let done = (*(*raw).ssl).handshaked() != 0;
+        (done, (*raw).close() != 0, (*(*raw).read).timedout() != 0)
     };
     if done {
         if let Some(record) = login.session.connection().record() {
@@ -106,6 +107,10 @@ unsafe extern "C" fn handshaked<M: Authenticator>(raw: *mut ngx_connection_t) {
             record.upstream_tls = unsafe { TlsNames::of((*(*raw).ssl).connection) };
         }
         return M::backend(login, Event::Secured);
+    }
+    // A worker that shuts down does not wait for it any more.
+    if closing {
+        return login.close();
     }
     // Else nginx has logged it.
     if timed_out {

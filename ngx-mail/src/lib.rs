@@ -107,6 +107,7 @@ pub mod error;
 pub mod facts;
 #[doc(hidden)]
 pub mod file;
+mod freed;
 mod handshake;
 pub mod heap;
 pub mod kept;

@@ -3,7 +3,8 @@
 //!
 //! nginx's relay knows nothing of TLS to a backend: it reads and writes through
 //! `recv` and `send` of the connection, which TLS has made its own, and closes the
-//! descriptor. It is here that close_notify goes before.
+//! descriptor. It is here that close_notify goes before. An nginx that does know of it
+//! (nginx-patches/) frees it as well.
 
 use core::ffi::c_int;
 use core::ptr::{self, NonNull};
@@ -17,6 +18,7 @@ use nginx_sys::{
 use crate::bindings::ngx_mail_session_t;
 use crate::client::Client as _;
 use crate::error::NoMemory;
+use crate::freed;
 use crate::heap::Bytes;
 use crate::kind::last_state;
 use crate::log::Log;
@@ -129,6 +131,9 @@ unsafe fn hand_over<M: Handler>(session: *mut ngx_mail_session_t, state: usize) 
         upstream.phase = Phase::Relayed;
         upstream.number = (*connection).number;
         upstream.receive = (*connection).recv;
+        if !upstream.ssl.is_null() {
+            freed::watch::<M>(upstream);
+        }
         (*connection).recv = Some(receive_line::<M>);
         (*session).mail_state = state;
         read((*connection).read);

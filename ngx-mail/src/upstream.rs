@@ -4,9 +4,9 @@ use core::ffi::c_int;
 use core::ptr::{self, NonNull};
 
 use nginx_sys::{
-    ERR_clear_error, SSL, SSL_RECEIVED_SHUTDOWN, SSL_SENT_SHUTDOWN, SSL_free, SSL_set_shutdown,
-    SSL_shutdown, ngx_addr_t, ngx_atomic_uint_t, ngx_close_connection, ngx_connection_t,
-    ngx_event_handler_pt, ngx_recv_pt, ngx_send_pt,
+    BIO_set_callback_ex, ERR_clear_error, SSL, SSL_RECEIVED_SHUTDOWN, SSL_SENT_SHUTDOWN, SSL_free,
+    SSL_get_rbio, SSL_set_shutdown, SSL_shutdown, ngx_addr_t, ngx_atomic_uint_t,
+    ngx_close_connection, ngx_connection_t, ngx_event_handler_pt, ngx_recv_pt, ngx_send_pt,
 };
 
 use crate::heap::Bytes;
@@ -25,7 +25,8 @@ pub(crate) struct Upstream {
     pub address: NonNull<ngx_addr_t>,
     /// Where the TLS session is kept, if it is; live as long as the configuration.
     pub sessions: Option<TlsSessions>,
-    /// Null, or owned here: nginx frees that of a client alone.
+    /// Null, or owned here: a stock nginx frees that of a client alone. One that frees this
+    /// as well while it relays makes it null.
     pub ssl: *mut SSL,
     /// nginx's own handlers.
     pub read: ngx_event_handler_pt,
@@ -118,6 +119,7 @@ impl Drop for Upstream {
             // now: nothing is sent. Without the flags OpenSSL would not use the
             // session again.
             unsafe {
+                BIO_set_callback_ex(SSL_get_rbio(self.ssl), None);
                 SSL_set_shutdown(self.ssl, (SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN) as c_int);
                 SSL_free(self.ssl);
             }
