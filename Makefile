@@ -12,8 +12,8 @@ endif
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
 	diff-c mutants fuzz-smoke fuzz sanitize valgrind soak bench bench-peers \
-	dist deb test-dist test-configure test-forks test-deb test-rpm test-clients \
-	test-auth
+	dist deb test-dist test-configure test-forks test-patched test-deb test-rpm \
+	test-clients test-auth
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' Makefile
@@ -109,6 +109,10 @@ test-configure: deps  ## Build with nginx's ./configure, as a file and linked in
 
 test-forks: deps  ## Build for the mail core of freenginx and Angie, and run a part of t/
 	tools/test-forks
+
+test-patched: deps  ## Apply nginx-patches/ to each nginx, and run t/ with one that has them
+	tools/check-patches
+	tools/suite patched
 
 dist:  ## Make the release tarball, with all crates, of what is committed
 	tools/dist
