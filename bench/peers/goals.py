@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from peers.experiments import BESIDE, FULL_AT_LIMIT
+from peers.experiments import BESIDE, FULL_AT_LIMIT, RELAY
 from peers.results import Results, named
 
 
@@ -14,6 +14,8 @@ class Goal(NamedTuple):
     # Whose figure the bound is a part of; if nobody's, it is a figure itself.
     other: str = ''
     at_least: bool = False
+    # What is not of logins among what is counted.
+    slack: float = 0.0
 
     def show(self) -> str:
         sign = '≥' if self.at_least else '≤'
@@ -29,7 +31,7 @@ class Goal(NamedTuple):
         return ours / other if other else math.nan
 
     def met(self, value: float) -> bool:
-        return value >= self.bound if self.at_least else value <= self.bound
+        return value >= self.bound if self.at_least else value <= self.bound + self.slack
 
 
 LOGIN = 'CPU per login, plain, 16 clients'
@@ -42,14 +44,14 @@ GOALS = [
     Goal(LOGIN, 'proxy_pass', 0.72, 'C'),
     Goal(LOGIN, 'proxy_pass', 0.42, 'Dovecot'),
     Goal(LOGIN, 'proxy_pass', 1.1, 'stream'),
-    Goal(CALLS, 'kept', 27),
-    Goal(CALLS, 'proxy_pass', 24),
+    Goal(CALLS, 'kept', 27, slack=0.1),
+    Goal(CALLS, 'proxy_pass', 24, slack=0.1),
     *(Goal(RATE, ours, 0.9, 'stream', at_least=True) for ours in ('auth_http', 'proxy_pass')),
     Goal('From the TLS handshake to the greeting', 'auth_http', 1.0, 'stream'),
     *(Goal(TLS_LOGIN, ours, 1.1, 'stream') for ours in ('auth_http', 'proxy_pass')),
     *(Goal(f'Memory per idle session, {kind}', 'auth_http', 1.0, 'C') for kind in ('plain', 'TLS')),
     *(Goal('Memory per relayed session, plain', ours, 1.1, 'C') for ours in ('auth_http', 'proxy_pass')),
-    Goal('MB relayed per CPU second', 'auth_http', 2.0, 'C', at_least=True),
+    Goal(RELAY, 'auth_http', 2.0, 'C', at_least=True),
     Goal(FULL_AT_LIMIT, 'auth_http', 500, at_least=True),
     Goal(BESIDE, 'auth_http', 1.1),
 ]

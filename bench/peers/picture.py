@@ -5,7 +5,7 @@ from pathlib import Path
 
 from chart import C_COLOUR, OUR_COLOUR, save
 from matplotlib import pyplot
-from peers.experiments import FULL_AT_LIMIT
+from peers.experiments import FULL_AT_LIMIT, RELAY
 from peers.results import Results, Values, named
 from peers.server import Peer
 from report import number
@@ -16,7 +16,7 @@ PANELS = {
     'CPU per login, TLS, full, 16 clients': ('CPU per login in TLS, µs', False),
     '99th percentile of a login, plain, 16 clients': ('99 of 100 logins within, ms', False),
     'Memory per idle session, TLS': ('Memory per idle session in TLS, KB', False),
-    'MB relayed per CPU second': ('MB relayed per CPU second', True),
+    RELAY: ('MB relayed per CPU second', True),
     FULL_AT_LIMIT: ('Logins of 500 while the limit is full', True),
 }
 NAMES = {'C': 'nginx, C module', 'auth_http': 'this, auth_http', 'kept': 'this, kept connections',

@@ -8,7 +8,8 @@ import resource
 from pathlib import Path
 
 from nginx import Peers
-from peers.experiments import DESCRIPTORS, FULL_AT, MESSAGES, PROCESSES, SESSIONS, TRYING, Figure
+from peers.experiments import (DESCRIPTORS, FULL_AT, MESSAGES, PROCESSES, SESSIONS, TOGETHER, TRYING,
+                               Figure)
 from peers.goals import GOALS
 from peers.results import Results, show
 from peers.server import Limits, Peer, Place
@@ -54,8 +55,8 @@ where.
 - **System calls** are counted by strace, **memory** is the PSS without mapped files of all
   processes: the difference of two runs, and that for each of {sessions:,} sessions
   ({processes} of Perdition's) beside a tenth of them.
-- **Relayed** are {messages:,} messages of 50 KB, one RETR after the other, to a client that
-  acknowledges at once. A RETR is timed with a client that does as Linux does by default: there
+- **Relayed** are {messages:,} messages of 50 KB, {together} RETR in one segment or one after the other, to a
+  client that acknowledges at once. A RETR is timed with a client that does as Linux does by default: there
   some servers wait for it for 40 ms. Buffers are those that each has by default: with the C
   module `proxy_buffer` of 4 KB (a page), in stream `proxy_buffer_size` of 16 KB, with this
   module 32 KB of the worker's.
@@ -138,6 +139,6 @@ def markdown(come: Results, peers: list[Peer], picture: str) -> str:
         about=about(), versions=for_markdown(('column', 'what', 'version'),
                                              [(peer.name, peer.what, peer.version()) for peer in peers]),
         goals=goals(come), figures=figures(come, peers), sessions=SESSIONS, processes=PROCESSES,
-        messages=MESSAGES, full_at=FULL_AT, more=FULL_AT * 6 // 5, trying=TRYING, descriptors=DESCRIPTORS,
+        messages=MESSAGES, together=TOGETHER, full_at=FULL_AT, more=FULL_AT * 6 // 5, trying=TRYING, descriptors=DESCRIPTORS,
         short=DESCRIPTORS * 3 // 2, many=resource.getrlimit(resource.RLIMIT_NOFILE)[1], setups=''.join(map(setup, peers)))
     return text.replace('(peers.svg)', f'({picture})')

@@ -92,6 +92,24 @@ impl Client {
         }
     }
 
+    /// Reads so many messages of this size, which are asked for together.
+    pub fn fetch_together(
+        &mut self,
+        buffer: &mut [u8],
+        messages: usize,
+        size: usize,
+    ) -> Result<usize, Failure> {
+        self.stream.write_all("RETR 1\r\n".repeat(messages).as_bytes())?;
+        let all = size * messages;
+        let mut left = all;
+        while left > 0 {
+            let came = self.read(buffer)?.len();
+            left = left.checked_sub(came).ok_or("the server sent more than was asked")?;
+        }
+
+        Ok(all)
+    }
+
     fn order(&mut self, line: &str) -> Result<(), Failure> {
         self.stream.write_all(line.as_bytes())?;
         self.read_good_line()

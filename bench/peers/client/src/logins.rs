@@ -130,24 +130,26 @@ fn quantile(sorted: &[Duration], part: f64) -> Result<f64, Failure> {
     Ok(time.as_secs_f64() * 1e3)
 }
 
-/// Logs in, reads so many messages one after the other, and prints bytes and seconds.
+/// Logs in, reads so many messages, each time so many that are asked for together, and prints
+/// bytes and seconds.
 pub fn fetch(
     server: SocketAddr,
     kind: Kind,
     messages: usize,
+    together: usize,
     ack_at_once: bool,
 ) -> Result<(), Failure> {
     let mut buffer = vec![0; 256 * 1024];
     let mut client = Client::connect(server, kind.config()?.as_ref(), PATIENCE)?;
     client.ack_at_once = ack_at_once;
     client.log_in()?;
-    client.fetch(&mut buffer)?;
+    let size = client.fetch(&mut buffer)?;
 
     ready("")?;
     let start = Instant::now();
     let mut bytes = 0;
-    for _ in 0..messages {
-        bytes += client.fetch(&mut buffer)?;
+    for _ in 0..messages / together {
+        bytes += client.fetch_together(&mut buffer, together, size)?;
     }
     println!("{bytes} {:.6}", start.elapsed().as_secs_f64());
 

@@ -20,7 +20,7 @@ use crate::tls::Kind;
 
 const USAGE: &str = "\
 usage: peers-client logins --port N [--tls full|reused] [--clients N] --seconds S|--count N
-       peers-client fetch  --port N [--tls full] --count N [--ack-at-once]
+       peers-client fetch  --port N [--tls full] --count N [--together N] [--ack-at-once]
        peers-client crowd  --port N [--tls full] --count N --until connected|greeted|logged-in
        peers-client tries  --port N --count N
 
@@ -28,7 +28,8 @@ logins  logs in and out, each time on a connection of its own, for so long or so
         each client has done it once before. Prints how many logins there were, the seconds
         that they took together, and in milliseconds the median and the 99th percentile of
         a login, and the median from the connection or the handshake to the greeting
-fetch   logs in and reads so many messages, one after the other; prints bytes and seconds
+fetch   logs in and reads so many messages, one after the other or so many together; prints
+        bytes and seconds
 crowd   opens the connections, brings them so far and keeps them; prints how many are open
 tries   logs in and out so many times, one after the other; prints how many times it went
         well
@@ -56,6 +57,7 @@ struct Arguments {
     clients: usize,
     count: usize,
     seconds: Option<Duration>,
+    together: usize,
     ack_at_once: bool,
     until: Until,
 }
@@ -68,6 +70,7 @@ impl Arguments {
             clients: 1,
             count: 1,
             seconds: None,
+            together: 1,
             ack_at_once: false,
             until: Until::Greeted,
         };
@@ -81,6 +84,7 @@ impl Arguments {
                 Long("seconds") => {
                     arguments.seconds = Some(Duration::from_secs_f64(parser.value()?.parse()?));
                 }
+                Long("together") => arguments.together = parser.value()?.parse()?,
                 Long("ack-at-once") => arguments.ack_at_once = true,
                 Long("until") => arguments.until = Until::named(&parser.value()?.string()?)?,
                 other => return Err(other.unexpected().into()),
@@ -103,7 +107,9 @@ fn run() -> Result<(), Failure> {
 
     match work.to_str() {
         Some("logins") => logins::run(server, kind, clients, arguments.amount()),
-        Some("fetch") => logins::fetch(server, kind, count, arguments.ack_at_once),
+        Some("fetch") => {
+            logins::fetch(server, kind, count, arguments.together.max(1), arguments.ack_at_once)
+        }
         Some("crowd") => crowd::run(server, kind, count, until),
         Some("tries") => crowd::tries(server, count),
         _ => Err(USAGE.into()),
