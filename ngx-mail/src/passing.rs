@@ -86,9 +86,9 @@ pub(crate) unsafe fn stay(buffer: *mut ngx_buf_t, memory: &mut Memory) -> Result
     Ok(())
 }
 
-/// Goes on behind a send: `sent` bytes of the buffer's have gone, which nginx is still to
-/// count. What is left is moved to the session's memory, unless it is there; and if
-/// nothing is, that is given back.
+/// Goes on behind a send: `sent` bytes of the buffer's have gone. What is left is moved to
+/// the session's memory, unless it is there; and if nothing is, that is given back. Gives
+/// whether nginx is still to count what has gone.
 ///
 /// # Errors
 ///
@@ -102,9 +102,9 @@ pub(crate) unsafe fn go_on(
     buffer: *mut ngx_buf_t,
     sent: usize,
     memory: &mut Memory,
-) -> Result<(), NoMemory> {
+) -> Result<bool, NoMemory> {
     if memory.stays {
-        return Ok(());
+        return Ok(true);
     }
     // SAFETY: the caller's promise. nginx has read what is between `pos` and `last`.
     unsafe {
@@ -115,18 +115,20 @@ pub(crate) unsafe fn go_on(
                 memory.kept = None;
             }
             None if sent < left => {
-                let bytes = ptr::slice_from_raw_parts((*buffer).pos, left);
+                let rest = left.saturating_sub(sent);
+                let bytes = ptr::slice_from_raw_parts((*buffer).pos.add(sent), rest);
                 let mut kept = Bytes::copy_of(&*bytes)?;
                 (*buffer).start = kept.as_mut_ptr();
                 (*buffer).pos = (*buffer).start;
-                (*buffer).last = (*buffer).start.add(left);
+                (*buffer).last = (*buffer).start.add(rest);
                 (*buffer).end = (*buffer).last;
                 memory.kept = Some(kept);
+                return Ok(false);
             }
             _ => {}
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Has the buffer be in the worker's memory, with so many bytes, which are nobody's.

@@ -289,11 +289,16 @@ unsafe extern "C" fn client_send<M: Handler>(
         let sent = usize::try_from(n).unwrap_or(0);
         let end = if n == NGX_ERROR as isize {
             End::Client
-        } else if passing::go_on((*(*session).proxy).buffer, sent, &mut upstream.memory).is_ok() {
-            return n;
         } else {
-            Log::from_raw(NonNull::new_unchecked((*client).log)).no_memory();
-            End::Error
+            match passing::go_on((*(*session).proxy).buffer, sent, &mut upstream.memory) {
+                Ok(true) => return n,
+                // There is nothing for nginx to count.
+                Ok(false) => return NGX_AGAIN as isize,
+                Err(NoMemory) => {
+                    Log::from_raw(NonNull::new_unchecked((*client).log)).no_memory();
+                    End::Error
+                }
+            }
         };
         upstream.end_tls();
         note::<M>(session, |record| record.end(end));
