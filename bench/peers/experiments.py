@@ -56,7 +56,7 @@ def of_logins(kind: str, clients: int) -> Experiment:
     if is_greeting:
         figures += (Figure('From the TLS handshake to the greeting', 'ms'),)
     # The goals are about sixteen clients.
-    rounds = {16: 10, 1000: 2}.get(clients, 4 if kind == PLAIN else 2)
+    rounds = {16: 8, 1000: 1}.get(clients, 3 if kind == PLAIN else 2)
     return Experiment(figures, run, rounds)
 
 
@@ -163,7 +163,7 @@ EXPERIMENTS = [
                 Figure(f'Median of a login, {SILENT:,} silent clients beside', 'ms'),
                 Figure('99th percentile of a login, 16 clients', 'ms'),
                 Figure(f'99th percentile of a login, {SILENT:,} silent clients beside', 'ms'),
-                Figure(BESIDE)), silent, rounds=3),
+                Figure(BESIDE)), silent, rounds=2),
     Experiment((Figure(FULL_AT_LIMIT),), limit, rounds=1),
     Experiment((Figure('Logins of 100 that succeed while descriptors are short'),
                 Figure(f'Logins of {AFTERWARDS} that succeed afterwards')), descriptors, rounds=1),
