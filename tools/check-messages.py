@@ -32,6 +32,8 @@ UNLOGGED = {
 NAME = re.compile(r'[a-z0-9]+(?:_[a-z0-9]+)+')
 REPLY = '-ERR '
 
+# Up to the end of its statement.
+CONCAT = re.compile(r'concat!\((?:"(?:\\.|[^"\\])*"|[^";])*', re.DOTALL)
 LITERAL = re.compile(r'(?P<kind>[bc]?)(?:r#*)?"(?P<text>.*)"#*', re.DOTALL)
 END = r'\0'
 PLACEHOLDER = re.compile(r'%\*?(?:ui|uz|ul|[a-zA-Z])')
@@ -58,7 +60,7 @@ def sources() -> Iterator[Path]:
 
 def strings(text: str) -> Iterator[str]:
     """C strings, bytes that end as one, and what `concat!` makes such of."""
-    joined = [found.span() for found in re.finditer(r'concat!\([^;]*', text)]
+    joined = [found.span() for found in CONCAT.finditer(text)]
     for found in NO_CODE.finditer(text):
         literal = LITERAL.fullmatch(found['string'] or '')
         if literal is None:
