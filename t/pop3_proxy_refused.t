@@ -22,7 +22,7 @@ use POP3Backend;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail/)->plan(59);
+my $t = Test::Nginx->new()->has(qw/mail/)->plan(61);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -204,6 +204,13 @@ for my $number (8110, 8120) {
 is(scalar(grep { "@{$_->{lines}}" =~ /at-user PASS/ } connections_take()), 0,
 	'no password behind a USER that is refused');
 is(scalar errors_take($t), 0, 'a refusal is no error');
+
+my $log = $t->read_file('error.log');
+
+like($log, qr/ login failed \(method: user, by: backend\): "\[AUTH\] no such pair" /,
+	'the code of wrong credentials is logged');
+like($log, qr/ login refused \(method: user, by: backend\): "\[IN-USE\] locked by 4711" /,
+	'the code of another reason is logged');
 
 # max_errors: the fifth error is the last one
 

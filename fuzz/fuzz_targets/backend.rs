@@ -147,8 +147,7 @@ fn refused(command: Option<Command>, text: &[u8]) -> Noted {
         Some(Command::Stls) => Broken::StlsRefused,
         Some(Command::Xclient) => Broken::XclientRefused,
         Some(_) => {
-            let (code, text) = ResponseCode::split(text);
-            return Noted::Refused(code, fit(text));
+            return Noted::Refused(ResponseCode::split(text).0, fit(text));
         }
     };
     Noted::Broken(why, fit(text))
@@ -213,7 +212,7 @@ fn check_texts(step: &Noted) {
         Noted::LoggedIn(line) => assert!(is_ok(line)),
         Noted::Broken(_, text) => assert!(!text.iter().any(u8::is_ascii_control)),
         Noted::Refused(code, text) => {
-            for text in [&text[..], b""] {
+            for text in [ResponseCode::split(text).1, b""] {
                 let mut reply = vec![];
                 code.write(text, |piece| reply.extend_from_slice(piece));
                 assert!(reply.starts_with(b"-ERR [") && is_line(&reply));

@@ -7,8 +7,8 @@ use core::ops::ControlFlow::{Break, Continue};
 use pop3::backend::{Command, Dialogue, Facts, Options, Proof, Xclient};
 use pop3::reply::{OK, UNAVAILABLE};
 use pop3::{
-    Capabilities, Credentials, Login, Methods, OAuth, Policy, Refused, Secret, Server, Session,
-    StartTls, capability,
+    Capabilities, Credentials, Login, Methods, OAuth, Policy, Refused, ResponseCode, Secret,
+    Server, Session, StartTls, capability,
 };
 
 use crate::backend;
@@ -208,7 +208,8 @@ fn log_in<'a>(
                 Some(backend::Noted::StartTls) => dialogue.secured(),
                 Some(backend::Noted::LoggedIn(line)) => break Some(Answer::LoggedIn(line)),
                 Some(backend::Noted::Refused(code, text)) => {
-                    let text = if setting.error_message { &text[..] } else { b"" };
+                    let text = ResponseCode::split(&text).1;
+                    let text = if setting.error_message { text } else { b"" };
                     let mut reply = vec![];
                     code.write(text, |piece| reply.extend_from_slice(piece));
                     break Some(Answer::Refused(error, reply));

@@ -55,7 +55,8 @@ pub enum Step<'a> {
     StartTls,
     /// The login has succeeded. This line, with its CRLF, is the client's to read.
     LoggedIn(&'a [u8]),
-    /// The credentials were refused, with this code and text.
+    /// The credentials were refused, with this code, which is at the head of the text if it
+    /// was sent.
     Refused(ResponseCode, &'a [u8]),
     /// There can be no login. A backend that said so has given the text.
     Broken(Broken, &'a [u8]),
@@ -159,8 +160,7 @@ impl Dialogue {
                 Step::Broken(Broken::XclientRefused, fit(reply.text))
             }
             (Due::Reply(_), Status::Err) => {
-                let (code, text) = ResponseCode::split(reply.text);
-                Step::Refused(code, fit(text))
+                Step::Refused(ResponseCode::split(reply.text).0, fit(reply.text))
             }
         }
     }

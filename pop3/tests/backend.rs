@@ -172,8 +172,8 @@ fn what_is_refused() {
         (vec![no], broken_with(Broken::GreetingRefused, "[SYS/TEMP] no")),
         (vec![ok, no], broken_with(Broken::StlsRefused, "[SYS/TEMP] no")),
         (vec![ok, ok, no], broken_with(Broken::XclientRefused, "[SYS/TEMP] no")),
-        (vec![ok, ok, ok, no], Refused(ResponseCode::SysTemp, "no".into())),
-        (vec![ok, ok, ok, ok, no], Refused(ResponseCode::SysTemp, "no".into())),
+        (vec![ok, ok, ok, no], Refused(ResponseCode::SysTemp, "[SYS/TEMP] no".into())),
+        (vec![ok, ok, ok, ok, no], Refused(ResponseCode::SysTemp, "[SYS/TEMP] no".into())),
     ] {
         assert_eq!(play(&replies, both).pop(), Some(outcome), "{replies:?}");
     }
@@ -365,11 +365,11 @@ fn a_text_with_a_control_character_of_the_upper_half_is_none() {
         (b"\xc2\x9b31m", false),
         (b"gesch\x84ftig", false),
     ] {
-        let line = [&b"-ERR [IN-USE] "[..], text, b"\r\n"].concat();
         let expected = if kept { text } else { b"" };
+        let with_code = [&b"[IN-USE] "[..], text].concat();
         assert_eq!(
-            after(&[b"+OK\r\n"], PLAIN).next(&line),
-            Step::Refused(ResponseCode::InUse, expected)
+            after(&[b"+OK\r\n"], PLAIN).next(&[&b"-ERR "[..], &with_code, b"\r\n"].concat()),
+            Step::Refused(ResponseCode::InUse, if kept { &with_code } else { b"" })
         );
         assert_eq!(
             Dialogue::new(PLAIN).next(&[&b"-ERR "[..], text, b"\r\n"].concat()),

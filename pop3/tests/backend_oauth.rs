@@ -35,12 +35,13 @@ fn a_short_token_goes_with_auth() {
     for mechanism in MECHANISMS {
         let proof = Proof::Token(mechanism);
         let auth = Send(AuthWithToken(mechanism));
+        let refused = Refused(ResponseCode::SysTemp, "[SYS/TEMP] no".into());
         assert_eq!(play(&[OK, OK], proof), [auth.clone(), LoggedIn(OK.into())]);
         assert_eq!(
             play(&[OK, ERROR, NO], proof),
-            [auth.clone(), challenged(mechanism), Refused(ResponseCode::SysTemp, "no".into())]
+            [auth.clone(), challenged(mechanism), refused.clone()]
         );
-        assert_eq!(play(&[OK, NO], proof), [auth, Refused(ResponseCode::SysTemp, "no".into())]);
+        assert_eq!(play(&[OK, NO], proof), [auth, refused]);
     }
 }
 
@@ -52,7 +53,7 @@ fn a_long_token_is_asked_for() {
         for asks in ["+ \r\n", "+\r\n", "+ a\r\n"] {
             let steps = play(&[OK, asks, OK], proof);
             assert_eq!(steps, [&commands[..], &[LoggedIn(OK.into())]].concat());
-            let refused = Refused(ResponseCode::SysTemp, "no".into());
+            let refused = Refused(ResponseCode::SysTemp, "[SYS/TEMP] no".into());
             let steps = play(&[OK, asks, ERROR, NO], proof);
             assert_eq!(steps, [&commands[..], &[challenged(mechanism), refused.clone()]].concat());
             let steps = play(&[OK, asks, NO], proof);

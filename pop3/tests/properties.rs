@@ -8,7 +8,7 @@ mod support;
 
 use backend::log_in;
 use pop3::backend::{Command, MAX_LINE, Options};
-use pop3::{Policy, Refusal, StartTls};
+use pop3::{Policy, Refusal, ResponseCode, StartTls};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use support::{Noted, POLICY, play};
@@ -188,7 +188,7 @@ proptest! {
                 backend::Noted::LoggedIn(line) => prop_assert!(is_ok(&line)),
                 backend::Noted::Refused(code, text) => {
                     let mut reply = vec![];
-                    code.write(&text, |piece| reply.extend_from_slice(piece));
+                    code.write(ResponseCode::split(&text).1, |piece| reply.extend_from_slice(piece));
                     prop_assert!(reply.starts_with(b"-ERR [") && clean(&reply));
                 }
                 backend::Noted::Broken(_, text) => prop_assert!(!text.iter().any(u8::is_ascii_control)),

@@ -9,7 +9,7 @@ use ngx_mail::error::{Fault, NoMemory};
 use ngx_mail::heap::Bytes;
 use ngx_mail::login::Event;
 use pop3::backend::{self as protocol, Command, Facts, Step, Xclient};
-use pop3::{Method, OAuth, Secret};
+use pop3::{Method, OAuth, ResponseCode, Secret};
 
 use super::state::State;
 use crate::gather::gather;
@@ -99,6 +99,7 @@ fn read(
                 words: if credentials.may_be_in(text) { b"" } else { text },
                 challenge: state.challenge.as_ref().map(Bytes::as_slice),
             };
+            let text = ResponseCode::split(text).1;
             let text = if backend.passes_error_message() { text } else { b"" };
             Next::Refuse(Refusal::new(client, &refused, |put| code.write(text, put))?)
         }

@@ -154,7 +154,7 @@ fn a_refusal_has_its_code_and_the_text_that_is_wanted() {
         play.server.passes_error_message = passes;
         play.waits_after(b"+OK\r\n");
         assert_eq!(line(play.gives(b"-ERR [in-use] locked by bob\r\n")), reply);
-        assert_eq!(play.logged(), ["refused plain by backend: locked by bob"]);
+        assert_eq!(play.logged(), ["refused plain by backend: [in-use] locked by bob"]);
         assert!(play.state.input.as_slice().is_empty());
     }
 }
