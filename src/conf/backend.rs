@@ -317,7 +317,7 @@ fn check_methods(cf: &mut Conf<'_>, methods: &Methods) -> Result<(), Refused> {
             c"method",
             method,
             c"in the \"pop3_auth\" directive needs somebody who can check it, and a backend of \
-              \"pop3_proxy_pass\" is given passwords only: remove the method, or use \
+              \"pop3_proxy_pass\" is given passwords and tokens only: remove the method, or use \
               \"auth_http\" or \"pop3_auth_user_file\"",
         )),
         None => Ok(()),
