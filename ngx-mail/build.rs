@@ -44,6 +44,7 @@ fn build() -> Result<(), Box<dyn Error>> {
     println!("cargo::rustc-check-cfg=cfg(ngx_debug)");
     println!("cargo::rustc-check-cfg=cfg(overread)");
     println!("cargo::rustc-check-cfg=cfg(ngx_mail_max_commands)");
+    println!("cargo::rustc-check-cfg=cfg(ngx_mail_ssl_on)");
     println!("cargo::rustc-check-cfg=cfg(ngx_syslog_log)");
 
     let include: Vec<PathBuf> = env::split_paths(&env::var("DEP_NGINX_INCLUDE")?).collect();
@@ -63,6 +64,9 @@ fn build() -> Result<(), Box<dyn Error>> {
     let bindings = mail_bindings(&include)?;
     if bindings.contains("pub max_commands:") {
         println!("cargo::rustc-cfg=ngx_mail_max_commands");
+    }
+    if bindings.contains("pub enable:") {
+        println!("cargo::rustc-cfg=ngx_mail_ssl_on");
     }
     fs::write(Path::new(&env::var("OUT_DIR")?).join("mail.rs"), bindings)?;
 

@@ -21,7 +21,7 @@ use POP3Users;
 select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
-my $t = Test::Nginx->new()->has(qw/mail mail_ssl imap/)->plan(7);
+my $t = Test::Nginx->new()->has(qw/mail mail_ssl imap/)->plan(8);
 
 my $conf = <<'EOC';
 
@@ -35,7 +35,7 @@ events {
 }
 
 mail {
-    auth_http           http://127.0.0.1:8080/auth;
+    auth_http           http://127.0.0.1:8080/auth?key=value;
     ssl_certificate     %%TESTDIR%%/localhost.crt;
     ssl_certificate_key %%TESTDIR%%/localhost.key;
     pop3_limit_zone     32k;
@@ -130,7 +130,7 @@ is(log_of_servers(), $servers x 2, 'at a reload');
 
 $t->write_file_expand('nginx.conf', $conf =~ s/level.log info/level.log notice/r);
 reload($t);
-ok(wait_until(sub { 3 <= (() = $t->read_file('level.log') =~ /POP3 is served/g) }), 
+ok(wait_until(sub { 3 <= (() = $t->read_file('level.log') =~ /POP3 is served/g) }),
 	'level notice - reloaded');
 is(log_of_servers(), $servers x 2, 'at level notice');
 unlike((nginx_test($t, $conf))[1], qr/POP3 at/, 'at a test');
@@ -140,9 +140,23 @@ unlike((nginx_test($t, $conf))[1], qr/POP3 at/, 'at a test');
 $t->write_file_expand('nginx.conf', $conf
 	=~ s{%%TESTDIR%%/sessions.log}{"%%TESTDIR%%/a\x0a[info] 1#1: POP3 at b"}r);
 reload($t);
-ok(wait_until(sub { 4 <= (() = $t->read_file('level.log') =~ /POP3 is served/g) }), 
+ok(wait_until(sub { 4 <= (() = $t->read_file('level.log') =~ /POP3 is served/g) }),
 	'no line of its own - reloaded');
 unlike(log_of_servers(), qr/^POP3 at b/m, 'no line of its own');
+
+# an nginx up to 1.24 has another directive for TLS
+
+SKIP: {
+	my $on = $conf =~ s/protocol pop3;/protocol pop3; ssl on;/r;
+
+	skip 'nginx has no "ssl on"', 1 if (nginx_test($t, $on))[0];
+
+	$t->write_file_expand('nginx.conf', $on);
+	reload($t);
+
+	my $first = 'POP3 at 127.0.0.1:' . port(8110);
+	ok(wait_until(sub { log_of_servers() =~ /^\Q$first\E in TLS: /m }), 'ssl on');
+}
 
 # its last checks belong to the plan, and the functions above would keep it
 

@@ -10,6 +10,8 @@ use crate::bindings::{
     ngx_mail_conf_ctx_t, ngx_mail_core_main_conf_t, ngx_mail_core_module, ngx_mail_core_srv_conf_t,
     ngx_mail_listen_t, ngx_mail_module,
 };
+#[cfg(ngx_mail_ssl_on)]
+use crate::bindings::{ngx_mail_ssl_conf_t, ngx_mail_ssl_module};
 use crate::file;
 use crate::log::Log;
 use crate::registered::Registered;
@@ -78,7 +80,8 @@ impl<M: Registered> Cycle<'_, M> {
                 self.core().map_or(&[][..], |core| (*core).listen.as_slice::<ngx_mail_listen_t>());
             listens.iter().filter_map(|listen| {
                 let conf = Self::own(listen.ctx)?;
-                Some(Listen { address: listen.addr_text.as_bytes(), tls: listen.ssl() != 0, conf })
+                let tls = listen.ssl() != 0 || has_ssl_on(listen.ctx);
+                Some(Listen { address: listen.addr_text.as_bytes(), tls, conf })
             })
         }
     }
@@ -113,4 +116,25 @@ impl<M: Registered> Cycle<'_, M> {
     pub fn replaced_file(&self) -> Option<&'static CStr> {
         file::replaced()
     }
+}
+
+/// Whether a server has the directive `ssl on`, which nginx had until 1.25.1: TLS comes first
+/// there, whatever its `listen` says.
+///
+/// # Safety
+///
+/// It is a server's that is complete.
+#[cfg(ngx_mail_ssl_on)]
+const unsafe fn has_ssl_on(server: *const ngx_mail_conf_ctx_t) -> bool {
+    // SAFETY: the caller's promise; the ssl module has a configuration of each server.
+    unsafe {
+        let ssl = *(*server).srv_conf.add(ngx_mail_ssl_module.ctx_index);
+        (*ssl.cast::<ngx_mail_ssl_conf_t>()).enable == 1
+    }
+}
+
+/// No server has it.
+#[cfg(not(ngx_mail_ssl_on))]
+const unsafe fn has_ssl_on(_server: *const ngx_mail_conf_ctx_t) -> bool {
+    false
 }
