@@ -46,7 +46,11 @@ impl Summary<'_> {
     fn write_backend(&self, put: &mut dyn FnMut(&[u8])) {
         match &self.backend.source {
             Source::Pass(pass) => write(put, b"pop3_proxy_pass", Some(pass.text)),
-            Source::Auth(auth) => write(put, b"auth_http", Some(auth.text)),
+            Source::Auth(auth) => {
+                // Its arguments are for the auth server alone: a key may be among them.
+                let mut parts = auth.text.as_bytes().split(|&byte| byte == b'?');
+                write_bytes(put, b"auth_http", parts.next().unwrap_or_default());
+            }
             Source::File(file) => {
                 write(put, b"pop3_auth_user_file", Some(file.path));
                 write(put, b"pop3_proxy_pass", file.fallback.as_ref().map(|pass| pass.text));
@@ -78,12 +82,17 @@ fn write_methods(methods: &Methods, put: &mut dyn FnMut(&[u8])) {
     }
 }
 
-/// A directive with its value, if it has one, up to a control character.
+/// A directive with its value, if it has one.
 fn write(put: &mut dyn FnMut(&[u8]), name: &[u8], value: Option<Text>) {
     if let Some(value) = value {
-        put(b", ");
-        put(name);
-        put(b" ");
-        put(value.as_bytes().split(u8::is_ascii_control).next().unwrap_or_default());
+        write_bytes(put, name, value.as_bytes());
     }
+}
+
+/// A directive with its value, up to a control character.
+fn write_bytes(put: &mut dyn FnMut(&[u8]), name: &[u8], value: &[u8]) {
+    put(b", ");
+    put(name);
+    put(b" ");
+    put(value.split(u8::is_ascii_control).next().unwrap_or_default());
 }
