@@ -24,7 +24,7 @@ select STDERR; $| = 1;
 select STDOUT; $| = 1;
 
 my $t = Test::Nginx->new()->has(qw/mail mail_ssl imap smtp/)->has_daemon('openssl')
-	->plan(46);
+	->plan(48);
 
 $t->write_file_expand('nginx.conf', <<'EOC');
 
@@ -132,7 +132,7 @@ is(join(' ', rest_of($s)), "+OK$crlf+OK$crlf eof", 'end of its side - replies');
 is(settled_fds($t), $fds, 'end of its side - closed');
 
 SKIP: {
-	skip 'nginx-patches/04-mail-lingering-close.patch', 35
+	skip 'nginx-patches/04-mail-lingering-close.patch', 37
 		unless $ENV{TEST_NGINX_PATCHED};
 
 	# more behind the last command, or a line that is too long
@@ -164,6 +164,7 @@ SKIP: {
 	receive($s, length "* BYE${crlf}1 OK completed$crlf");
 	segment($s, $rest) for 1 .. 3;
 	is((rest_of($s))[1], 'eof', 'more behind the end - end');
+	isnt(worker_fds($t), $fds, 'more behind the end - the client is waited for');
 	ok(wait_until(sub { worker_fds($t) == $fds }, 30),
 		'a client that stays - is left');
 
@@ -181,6 +182,7 @@ SKIP: {
 	$s->socket()->syswrite("1 LOGOUT$crlf");
 	$s->socket()->syswrite($rest);
 	like(receive($s, 100), qr/^1 OK/m, 'TLS - last reply');
+	isnt(settled_fds($t), $fds, 'TLS - the client is waited for');
 	undef $s;
 	is(settled_fds($t), $fds, 'TLS - closed');
 
