@@ -35,7 +35,7 @@ check: build  ## Check formatting, lints, the house rules and the licenses
 	tools/house-rules $(MODULE)
 	tools/check-messages.py
 	@tools/deps check
-	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t' ! -name '*.py') .ci/run demo/demo demo/dovecot demo/fill packaging/load-test packaging/debian/*.postinst
+	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t' ! -name '*.py') .ci/run demo/demo demo/dovecot demo/fill packaging/load-test packaging/debian/*.postinst packaging/debian/tests/login
 	shellcheck -s sh -e SC1091,SC2034,SC2154 config config.make auto/requirements
 	pyflakes3 bench examples t/clients t/servers tools
 	cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
@@ -124,7 +124,7 @@ deb:  ## Make the Debian package for this machine's nginx, of what is committed
 	@tools/deps deb
 	tools/deb
 
-test-deb:  ## Build, install, try and purge the package in a bookworm and a trixie (root)
+test-deb:  ## Build, upgrade, try and purge the package in three releases of Debian (root)
 	@tools/deps test-deb
 	tools/test-deb
 
