@@ -125,7 +125,7 @@ valgrind: deps  ## Run a part of t/ with nginx in valgrind
 	@tools/deps valgrind
 	tools/valgrind
 
-test-deb:  ## Build, install, try and purge the package in a bookworm and a trixie (root)
+test-deb:  ## Build, upgrade, try and purge the package in three releases of Debian (root)
 	@tools/deps test-deb
 	tools/test-deb
 
