@@ -89,7 +89,7 @@ deb:  ## Make the Debian package of what is committed, without network
 	@tools/deps deb
 	tools/deb
 
-##@ Before a release, besides (minutes with two processors)
+##@ Before a release, besides (in about as many minutes)
 test-release: test-licenses test-no-pop3 test-forks test-rpm fuzz-smoke test-clients test-auth sanitize valgrind test-deb  ## Run all of this group
 
 test-licenses:  ## Have cargo-deny look at the crates' licenses and sources
@@ -99,14 +99,14 @@ test-licenses:  ## Have cargo-deny look at the crates' licenses and sources
 test-no-pop3: deps  ## Run t/ with an nginx without the C module (3)
 	tools/suite no-pop3
 
-test-forks: deps  ## Build for the mail core of freenginx and Angie, and run a part of t/
+test-forks: deps  ## Build for the mail core of freenginx and Angie, and run a part of t/ (3)
 	tools/test-forks
 
-test-rpm:  ## Build the RPM and the Alpine package, as far as Debian can, and try both
+test-rpm:  ## Build the RPM and the Alpine package, as far as Debian can, and try both (5)
 	@tools/deps build rpm test
 	tools/test-rpm
 
-fuzz-smoke:  ## Fuzz the protocols for a minute
+fuzz-smoke:  ## Fuzz the protocols for a minute (2)
 	@tools/deps fuzz
 	tools/fuzz smoke
 
@@ -118,14 +118,14 @@ test-auth:  ## Log in by auth services on CGI, gunicorn and uvicorn
 	@tools/deps build test auth
 	tools/test-auth
 
-sanitize: deps  ## Run t/ with nginx and the module built with AddressSanitizer
+sanitize: deps  ## Run t/ with nginx and the module built with AddressSanitizer (8)
 	tools/sanitize
 
-valgrind: deps  ## Run a part of t/ with nginx in valgrind
+valgrind: deps  ## Run a part of t/ with nginx in valgrind (2)
 	@tools/deps valgrind
 	tools/valgrind
 
-test-deb:  ## Build, upgrade, try and purge the package in three releases of Debian (root)
+test-deb:  ## Build, upgrade, try and purge the package in three releases of Debian, as root (20)
 	@tools/deps test-deb
 	tools/test-deb
 
