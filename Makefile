@@ -49,7 +49,7 @@ clean:  ## Remove what was built
 ##@ What .ci/run runs, one after the other
 check: build  ## Check formatting, lints and the house rules
 	cargo fmt --check
-	cargo fmt --check -p address-limits -p auth-http -p log-format -p ngx-mail -p pop3 -p user-file -p load
+	cargo fmt --check $(addprefix -p ,$(PURE_CRATES)) -p ngx-mail -p load
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo fmt --check --manifest-path bench/peers/client/Cargo.toml
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo clippy --locked --workspace --all-targets -- -D warnings
