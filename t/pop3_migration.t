@@ -67,7 +67,10 @@ my $dir = $t->testdir();
 
 keep_certificates($dir);
 issue('ca', ca => 1);
-issue('backend', by => 'ca', cn => 'localhost', names => 'DNS:localhost');
+
+# no name: Perdition and Dovecot go to the first address alone, which may be ::1
+
+issue('backend', by => 'ca', cn => '127.0.0.1', names => 'IP:127.0.0.1');
 
 set_up($t, $alice, $password);
 start_dovecot($t, $alice, $password, certificate => 'backend', plain => 8211,
@@ -88,7 +91,7 @@ for my $way (sort keys %start) {
 	outcomes($way, $client{$way});
 	stop();
 
-	$t->write_file('users', fitted(contents("$folder/pop3-users")));
+	$t->write_file_expand('users', fitted(contents("$folder/pop3-users")));
 	chmod 0600, "$dir/users";
 	$t->write_file_expand('nginx.conf', "%%TEST_GLOBALS%%\ndaemon off;\nevents {\n}\n"
 		. fitted(contents("$folder/nginx.conf")));
@@ -198,10 +201,10 @@ sub tls {
 sub start_perdition {
 	my ($folder) = @_;
 
-	$t->write_file('popmap', fitted(contents("$folder/popmap")));
+	$t->write_file_expand('popmap', fitted(contents("$folder/popmap")));
 	system("makegdbm $dir/popmap.gdbm.db <$dir/popmap >$dir/makegdbm.log 2>&1") == 0
 		or die "Can't make a popmap\n";
-	$t->write_file('perdition.conf', fitted(contents("$folder/perdition.conf")));
+	$t->write_file_expand('perdition.conf', fitted(contents("$folder/perdition.conf")));
 	chmod 0644, "$dir/perdition.conf", "$dir/popmap.gdbm.db";
 	chmod 0755, $dir;
 
@@ -230,8 +233,8 @@ sub start_proxy {
 	my ($plain, $tls) = (port(8110), port(8995));
 
 	mkdir "$dir/proxy";
-	$t->write_file('proxy/users', fitted(contents("$folder/proxy-users")));
-	$t->write_file('proxy/dovecot.conf',
+	$t->write_file_expand('proxy/users', fitted(contents("$folder/proxy-users")));
+	$t->write_file_expand('proxy/dovecot.conf',
 		fitted(contents($old ? "$folder/dovecot.conf" : "$folder/dovecot-2.4.conf"))
 		. <<EOF);
 
@@ -302,11 +305,11 @@ sub stop {
 sub fitted {
 	my ($text) = @_;
 
-	my %backend = ('backend' => port(8212), 'backend2' => port(8222));
+	my %backend = ('backend' => '%%PORT_8212%%', 'backend2' => '%%PORT_8222%%');
 
 	for ($text) {
-		s/\b(backend2?)\.example\.com port=995/localhost port=$backend{$1}/g;
-		s/\b(backend2?)\.example\.com/localhost:$backend{$1}/g;
+		s/\b(backend2?)\.example\.com(\s+port\s*=\s*)995/127.0.0.1$2$backend{$1}/g;
+		s/\b(backend2?)\.example\.com/127.0.0.1:$backend{$1}/g;
 		s/(listen\s+)110\b/${1}127.0.0.1:8110/;
 		s/(listen\s+)995\b/${1}127.0.0.1:8995/;
 		s{/etc/nginx/pop3-users}{$dir/users};
