@@ -44,7 +44,7 @@ my %certificates = (
 	lowest   => { by => 'lower', names => $names },
 	foreign  => { by => 'stranger', names => $names },
 	itself   => { names => $names },
-	expired  => { by => 'root', names => $names, days => -1 },
+	expired  => { by => 'root', names => $names, expired => 1 },
 	revoked  => { by => 'root', names => $names },
 	v6       => { by => 'root', names => 'IP:::1' },
 	dns_only => { by => 'root', names => 'DNS:127.0.0.1' },

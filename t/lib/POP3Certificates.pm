@@ -7,7 +7,7 @@ package POP3Certificates;
 #
 #	issue('ca', ca => 1);                        signed by itself
 #	issue('localhost', by => 'ca', names => 'DNS:localhost,IP:127.0.0.1');
-#	issue('expired', by => 'ca', days => -1);
+#	issue('expired', by => 'ca', expired => 1);
 #
 #	revoke('ca', 'localhost');                   ca.crl, with those named
 #	encrypt_key('localhost', 'word');            localhost.enc.key
@@ -49,9 +49,11 @@ sub issue {
 		'-subj', "/CN=$cn", $args{string_mask} ? ('-utf8', '-config', "$name.cnf") : (),
 		'-keyout', "$name.key", '-out', "$name.csr");
 
+	return _expired($name, $args{by}) if $args{expired};
+
 	_openssl(qw/ x509 -req /, '-in', "$name.csr", '-out', "$name.crt",
 		'-extfile', "$name.ext", '-set_serial', $serial,
-		'-days', $args{days} // 30, $args{by}
+		'-days', 30, $args{by}
 			? ('-CA', "$args{by}.crt", '-CAkey', "$args{by}.key")
 			: ('-signkey', "$name.key"));
 }
@@ -85,6 +87,23 @@ sub bundle {
 }
 
 ###############################################################################
+
+# OpenSSL 3.4 knows no negative number of days, and older ones no dates but here.
+
+sub _expired {
+	my ($name, $by) = @_;
+
+	_write("$name.index", '');
+	_write("$name.cnf", "[ca]\ndefault_ca=this\n[this]\n"
+		. "database=$dir/$name.index\nnew_certs_dir=$dir\ndefault_md=sha256\n"
+		. "serial=$dir/$name.serial\npolicy=any\n[any]\ncommonName=supplied\n");
+	_write("$name.serial", sprintf "%04X\n", $serial{$name});
+
+	_openssl(qw/ ca -batch -notext /, '-config', "$name.cnf",
+		'-keyfile', "$by.key", '-cert', "$by.crt", '-in', "$name.csr",
+		'-out', "$name.crt", '-extfile', "$name.ext",
+		'-startdate', '20200101000000Z', '-enddate', '20200201000000Z');
+}
 
 sub _openssl {
 	my (@args) = @_;
