@@ -6,6 +6,10 @@ MODULE = target/release/libngx_mail_pop3_rs_module.so
 # Crates that need no nginx.
 PURE_CRATES = address-limits auth-http log-format pop3 user-file
 
+# What make test-release runs.
+RELEASE_TESTS = test-licenses test-no-pop3 test-forks test-rpm fuzz-smoke test-clients test-auth \
+	sanitize valgrind test-deb
+
 ifdef NGINX_BUILD_DIR
 NGINX_DIRS = NGINX_SOURCE_DIR=$(NGINX_SOURCE_DIR) NGINX_BUILD_DIR=$(NGINX_BUILD_DIR)
 else
@@ -18,8 +22,7 @@ endif
 .DEFAULT_GOAL = help
 .PHONY: help deps build check test demo run clean \
 	test-crates test-full test-debian test-configure test-patched test-dist deb \
-	test-release test-licenses test-no-pop3 fuzz-smoke test-forks test-rpm test-clients test-auth test-deb \
-	sanitize valgrind diff-c mutants fuzz soak bench bench-peers dist
+	test-release $(RELEASE_TESTS) dist diff-c mutants fuzz soak bench bench-peers
 
 ##@ Every day
 help:  ## List the targets
@@ -33,7 +36,7 @@ build:  ## Build the module for Debian's nginx, or for NGINX_SOURCE_DIR and NGIN
 	@tools/deps build
 	dirs="$(NGINX_DIRS)" && env $$dirs cargo build --release --locked
 
-test: test-crates test-full test-debian  ## Run the tests: of the crates, and t/ with nginx 1.28.3 and Debian's
+test: test-crates test-full test-debian  ## Test the crates, and run t/ with nginx 1.28.3 and Debian's
 
 demo: build  ## Show logins through Debian's nginx with the module to a Dovecot
 	@tools/deps demo
@@ -57,7 +60,9 @@ check: build  ## Check formatting, lints and the house rules
 	tools/house-rules $(MODULE)
 	tools/check-messages.py
 	@tools/deps check
-	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t' ! -name '*.py') .ci/run demo/demo demo/dovecot demo/fill packaging/load-test packaging/debian/*.postinst packaging/debian/tests/login
+	shellcheck -x $$(find tools -maxdepth 1 -type f ! -name '*.t' ! -name '*.py') .ci/run \
+		demo/demo demo/dovecot demo/fill packaging/load-test packaging/debian/*.postinst \
+		packaging/debian/tests/login
 	shellcheck -s sh -e SC1091,SC2034,SC2154 config config.make auto/requirements
 	pyflakes3 bench examples t/clients t/servers tools
 
@@ -74,7 +79,7 @@ test-full: deps  ## Run t/ with nginx 1.28.3, and 3000 dialogues beside the C mo
 test-debian: deps  ## Run t/ with Debian's nginx
 	tools/suite debian
 
-test-configure: deps  ## Build with nginx's ./configure, as a file and linked in, and run a part of t/
+test-configure: deps  ## Build by nginx's ./configure, as a file and linked in, and run a part of t/
 	tools/test-configure
 
 test-patched: deps  ## Apply nginx-patches/ to each nginx, and run t/ with one that has them
@@ -89,8 +94,8 @@ deb:  ## Make the Debian package of what is committed, without network
 	@tools/deps deb
 	tools/deb
 
-##@ Before a release, besides (in about as many minutes)
-test-release: test-licenses test-no-pop3 test-forks test-rpm fuzz-smoke test-clients test-auth sanitize valgrind test-deb  ## Run all of this group
+##@ Before a release, besides; in brackets the minutes that it takes, about
+test-release: $(RELEASE_TESTS)  ## Run all of this group but dist
 
 test-licenses:  ## Have cargo-deny look at the crates' licenses and sources
 	cargo deny --version > /dev/null 2>&1 || cargo install --locked cargo-deny
