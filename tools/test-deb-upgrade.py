@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A part of tools/test-deb: upgrades the package in a Debian in a folder while nginx
-has sessions open there, in each state that a session can be in, and takes each of them
+has sessions open there, in states from the greeting to a message, and takes each of them
 to its end. Runs in a network of its own.
 
     tools/test-deb-upgrade.py ROOT PACKAGE OLD-VERSION NEW-VERSION"""
