@@ -80,6 +80,7 @@ sub good {
 	return http_head('1.1 200 OK', box($n, @more), $none);
 }
 
+my $dir = $t->testdir();
 my $evil = good('evil');
 my $length = 'Content-Length: ' . length $evil;
 
@@ -159,7 +160,7 @@ my %kinds = (
 
 	# and the client of this is gone before it is answered
 
-	gone        => sub { [['wait', 0.005], good(@_), $then] },
+	gone        => sub { [['until', "$dir/gone-$_[0]"], good(@_), $then] },
 );
 
 my @surplus = qw/two two_kinds half_behind full short/;
@@ -208,6 +209,8 @@ sub crowd {
 
 		if ($kind eq 'gone') {
 			$s->socket()->setsockopt(SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0);
+			undef $s;
+			$t->write_file("gone-$n", '');
 			next;
 		}
 
