@@ -267,7 +267,9 @@ class Nginx:
     def running(self) -> Iterator[None]:
         # USR2 starts it by the same name.
         self.must('/usr/sbin/nginx', '-g', 'error_log /var/log/nginx/error.log notice;')
-        wait_until(self.pid_file.exists, 'nginx does not start')
+        # nginx makes the file first, and then writes into it.
+        wait_until(lambda: self.pid_file.exists() and self.pid_file.read_text(),
+                   'nginx does not start')
         wait_until(lambda: len(self.processes()) > 1, 'no worker')
         yield
         # After a failure tools/test-deb ends, and takes nginx with it.
